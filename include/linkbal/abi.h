@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The binary interface between the datapath and everything that reads its maps. This is the only
+ * header that BPF C and C++ both include; every size and offset is asserted in both worlds.
+ *
+ * Maps, pinned below /sys/fs/bpf/INSTANCE/ (INSTANCE is "linkbal" unless --instance says otherwise):
+ *
+ *   settings          ARRAY[1], frozen     struct lb_settings; what the loaded programs were built with
+ *   buckets           ARRAY_OF_MAPS[2]     enum lb_family -> ARRAY[1] of struct lb_buckets; one update
+ *                                          of the outer map switches a whole family at once
+ *   turns             ARRAY[LB_TURNS]      __u32; next turn of each (client, server, transport) group
+ *   bypass4, bypass6  LPM_TRIE             destinations that are never balanced
+ *   devices           HASH                 __u32 ifindex -> struct lb_device
+ *   uplinks           ARRAY[LB_UPLINK_IDS] struct lb_uplink; names and weights for readers
+ *   uplink_counters   PERCPU_ARRAY         uplink id -> struct lb_uplink_counters
+ *   verdict_counters  PERCPU_ARRAY         enum lb_verdict -> struct lb_verdict_counters
+ */
+#ifndef LINKBAL_ABI_H
+#define LINKBAL_ABI_H
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define LB_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define LB_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
+/* Changes whenever a reader of the maps would misread them. */
+#define LB_ABI_VERSION 1
+
+/*
+ * Buckets of one family. A power of two, so that a hash is reduced by a mask and a turn wraps
+ * without a seam. 65536 gives each of 255 uplinks of weight 1 to 1000 a share that is off by less
+ * than one bucket, 0.0015 %.
+ */
+#define LB_BUCKETS 65536u
+#define LB_TURNS 65536u
+
+/* Uplink ids run from 1 to 255; 0 means "no uplink". A mark of zero bits is therefore "not ours". */
+#define LB_NO_UPLINK 0
+#define LB_UPLINK_IDS 256u
+#define LB_NAME_SIZE 16u
+
+enum lb_family {
+    LB_IPV4 = 0,
+    LB_IPV6 = 1,
+    LB_FAMILIES = 2,
+};
+
+/* What the bucket of a new connection is made from; [balance] hash in the configuration. */
+enum lb_hash_mode {
+    LB_HASH_CONNECTION = 0, /* hash of client and server, plus the pair's turn */
+    LB_HASH_SOURCE = 1,
+    LB_HASH_DESTINATION = 2,
+    LB_HASH_SOURCE_DESTINATION = 3,
+};
+
+/*
+ * Known at load, constant afterwards: the programs see them as `const volatile` data.
+ *
+ * The mark of a packet and of its conntrack entry:
+ *
+ *    31              24 23              16 15                               0
+ *   +------------------+------------------+----------------------------------+
+ *   |  others, kept    |    uplink id     |           others, kept           |
+ *   +------------------+------------------+----------------------------------+
+ *                      '--- mark_mask ----'  default 0x00ff0000, mark_shift 16
+ */
+struct lb_settings {
+    __u64 object_id; /* identifies the embedded BPF object that was loaded */
+    __u32 abi_version;
+    __u32 hash_seed; /* random per instance, kept as long as the instance lives */
+    __u32 mark_mask;
+    __u8 mark_shift;
+    __u8 hash_mode;     /* enum lb_hash_mode */
+    __u8 has_conntrack; /* bpf_skb_ct_lookup is there (kernel 6.0 and later with BTF) */
+    __u8 padding;
+};
+LB_STATIC_ASSERT(sizeof(struct lb_settings) == 24, "lb_settings is 24 bytes");
+
+/*
+ * One family's buckets. A sticky hash mode takes uplink[hash]: when weights change, the fewest
+ * buckets change hands. LB_HASH_CONNECTION takes uplink[order[hash + turn]]: `order` lists the
+ * buckets so that neighbours belong to different uplinks wherever the weights allow it.
+ */
+struct lb_buckets {
+    __u16 uplink[LB_BUCKETS]; /* bucket -> uplink id, LB_NO_UPLINK where there is none */
+    __u16 order[LB_BUCKETS];  /* position -> bucket, a permutation */
+};
+LB_STATIC_ASSERT(sizeof(struct lb_buckets) == 4 * LB_BUCKETS, "lb_buckets has no padding");
+
+/* Keys of the LPM tries; addresses in network byte order. */
+struct lb_prefix4 {
+    __u32 length; /* bits */
+    __u8 address[4];
+};
+struct lb_prefix6 {
+    __u32 length; /* bits */
+    __u8 address[16];
+};
+LB_STATIC_ASSERT(sizeof(struct lb_prefix4) == 8, "lb_prefix4 is 8 bytes");
+LB_STATIC_ASSERT(sizeof(struct lb_prefix6) == 20, "lb_prefix6 is 20 bytes");
+
+struct lb_device {
+    __u32 uplink; /* uplink id, LB_NO_UPLINK for a LAN device */
+};
+
+/* For readers of the maps only: the programs never look at it. */
+struct lb_uplink {
+    char name[LB_NAME_SIZE];
+    char interface[LB_NAME_SIZE];
+    __u32 ifindex;
+    __u32 weight;
+};
+LB_STATIC_ASSERT(sizeof(struct lb_uplink) == 40, "lb_uplink is 40 bytes");
+
+/* Forwarded packets only; bytes as on the wire, link-layer header included. */
+struct lb_uplink_counters {
+    __u64 tx_packets;
+    __u64 tx_bytes;
+    __u64 rx_packets;
+    __u64 rx_bytes;
+    __u64 picks; /* new connections that the classifier sent this way */
+};
+LB_STATIC_ASSERT(sizeof(struct lb_uplink_counters) == 40, "lb_uplink_counters is 40 bytes");
+
+/* Why the classifier did what it did to a packet from the LAN; exactly one for each packet. */
+enum lb_verdict {
+    LB_VERDICT_PICKED = 0,      /* new TCP or UDP connection: took a turn, marked */
+    LB_VERDICT_PINNED = 1,      /* conntrack knows it: marked as its entry says */
+    LB_VERDICT_ESTABLISHED = 2, /* TCP without SYN: nftables restores the mark from conntrack */
+    LB_VERDICT_PROPOSED = 3,    /* no telling if it is new (ICMP, other protocols, fragments): marked
+                                   by hash, and nftables overrides that if conntrack knows better */
+    LB_VERDICT_UNPINNED = 4,    /* conntrack knows it and it has no uplink: left to the fallback */
+    LB_VERDICT_BYPASS = 5,      /* local, connected or multicast destination: mark untouched */
+    LB_VERDICT_NOT_IP = 6,
+    LB_VERDICT_MALFORMED = 7, /* truncated, or a header that contradicts itself */
+    LB_VERDICT_NO_UPLINK = 8, /* the family has no uplink, or no buckets are loaded */
+    LB_VERDICTS = 9,
+};
+
+struct lb_verdict_counters {
+    __u64 packets;
+    __u64 bytes;
+};
+
+#endif

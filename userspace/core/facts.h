@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What this machine is like, apart from what is ours: read by kernel/, judged by core/.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/address.h"
+#include "core/gateway_state.h"
+
+namespace linkbal {
+
+struct InterfaceAddress {
+    IpAddress address;
+    unsigned prefix_length = 0;     // of the subnet, or of the peer's where there is one
+    std::optional<IpAddress> peer;  // point-to-point links
+    bool link_scope = false;        // fe80::/10, 169.254.0.0/16 and whatever else is scope link
+    [[nodiscard]] Prefix subnet() const { return {peer.value_or(address), prefix_length}; }
+    bool operator==(const InterfaceAddress&) const = default;
+};
+
+struct Interface {
+    std::string name;
+    uint32_t index = 0;
+    bool up = false;
+    bool point_to_point = false; // or NOARP: a route through it needs no gateway
+    std::vector<InterfaceAddress> addresses;
+};
+
+struct Facts {
+    std::vector<Interface> interfaces;
+    std::vector<Route> foreign_routes; // every unicast route that is not ours, all tables but local
+    std::vector<Rule> foreign_rules;   // every rule that is not ours
+    std::vector<TableName> foreign_table_names; // /etc/iproute2/rt_tables{,.d/*} but our file
+
+    [[nodiscard]] const Interface* interface(std::string_view name) const;
+};
+
+} // namespace linkbal
