@@ -70,7 +70,8 @@ class TableReader {
     template <typename T>
     bool list(std::string_view key, std::vector<T>& target, const ValueKind<T>& kind) {
         const toml::node* node = take(key);
-        const toml::array* array = node != nullptr ? elements(*node, key, kind.expected) : nullptr;
+        const auto expected = fmt::format("an array of one or more, each {}", kind.expected);
+        const toml::array* array = node != nullptr ? elements(*node, key, expected) : nullptr;
         for (size_t i = 0; array != nullptr && i < array->size(); ++i) {
             std::optional<T> value;
             convert((*array)[i], key, fmt::format("{}[{}]", path_of(key), i), value, kind);
