@@ -34,7 +34,9 @@ InterfaceAddress address(std::string_view text) {
 }
 
 Interface interface(const std::string& name, const std::vector<std::string_view>& addresses) {
-    Interface result{name, 0, true, false, {}};
+    Interface result;
+    result.name = name;
+    result.up = true;
     for (const auto text : addresses) {
         result.addresses.push_back(address(text));
     }
