@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+
+#include "support/catch.h"
+
+#include "core/netfilter_rules.h"
+
+using namespace linkbal;
+
+namespace {
+
+NetfilterState two_uplinks() {
+    return {0x00ff0000,
+            {{"velox1", "eth1", 0x00010000}, {"velox2", "eth2", 0x00020000}},
+            {Prefix::parse("192.0.2.0/24").value(), Prefix::parse("2001:db8::/48").value()}};
+}
+
+const NftChain& chain(const NftRuleset& ruleset, const std::string& name) {
+    const auto found = std::ranges::find(ruleset.chains, name, &NftChain::name);
+    REQUIRE(found != ruleset.chains.end());
+    return *found;
+}
+
+} // namespace
+
+TEST_CASE("every uplink has chains to restore, arrive and leave, and two counters") {
+    const auto ruleset = netfilter_ruleset(two_uplinks());
+    CHECK(ruleset.counters == std::vector<std::string>{"arrived_velox1", "left_velox1",
+                                                       "arrived_velox2", "left_velox2"});
+    const auto restore =
+        std::get<RestoreMark>(chain(ruleset, "restore_velox2").rules.at(0).statement);
+    CHECK(restore.mask == 0x00ff0000);
+    CHECK(restore.mark == 0x00020000);
+    const auto arrive = std::get<SaveMark>(chain(ruleset, "arrive_velox1").rules.at(0).statement);
+    CHECK(arrive.mark == 0x00010000);
+    CHECK(arrive.counter == "arrived_velox1");
+    CHECK(arrive.next.empty());
+    const auto leave = std::get<SaveMark>(chain(ruleset, "leave_velox1").rules.at(0).statement);
+    CHECK(leave.counter == "left_velox1");
+    CHECK(chain(ruleset, leave.next).rules.size() == 2);
+}
+
+TEST_CASE("arrivals are seen before any port forward, and stay with their uplink") {
+    const auto ruleset = netfilter_ruleset(two_uplinks());
+    const auto& arrivals = chain(ruleset, "nat_prerouting");
+    REQUIRE(arrivals.hook);
+    CHECK(arrivals.hook->priority < -100);
+    CHECK(arrivals.hook->priority > -200);
+    const auto& departures = chain(ruleset, "nat_postrouting");
+    const auto kept = std::get<AcceptFromDevices>(departures.rules.at(0).statement);
+    CHECK(kept.devices == std::vector<std::string>{"eth1", "eth2"});
+    CHECK(std::get<DispatchByDevice>(departures.rules.at(1).statement).direction == Direction::out);
+}
+
+TEST_CASE("the notation reads as nft prints it") {
+    auto state = two_uplinks();
+    state.uplinks.pop_back();
+    state.masqueraded.push_back(Prefix::any(Family::ipv4));
+    CHECK(nft_notation("gw", netfilter_ruleset(state)) == R"(table inet gw {
+	comment "written by linkbal: changes by hand are undone"
+
+	counter arrived_velox1 {
+	}
+
+	counter left_velox1 {
+	}
+
+	chain masquerade_lan {
+		comment "sources that are behind the uplinks' addresses"
+		ip saddr 192.0.2.0/24 masquerade
+		ip6 saddr 2001:db8::/48 masquerade
+		meta nfproto ipv4 masquerade
+	}
+
+	chain restore_velox1 {
+		meta mark set meta mark & 0xff00ffff | 0x00010000
+	}
+
+	chain arrive_velox1 {
+		ct mark set ct mark & 0xff00ffff | 0x00010000 counter name "arrived_velox1"
+	}
+
+	chain leave_velox1 {
+		ct mark set ct mark & 0xff00ffff | 0x00010000 counter name "left_velox1" goto masquerade_lan
+	}
+
+	chain prerouting {
+		comment "a packet goes by the uplink of its connection"
+		type filter hook prerouting priority -150; policy accept;
+		ct mark & 0x00ff0000 vmap { 0x00010000 : goto restore_velox1 }
+	}
+
+	chain output {
+		comment "the gateway's own packets too"
+		type route hook output priority -150; policy accept;
+		ct mark & 0x00ff0000 vmap { 0x00010000 : goto restore_velox1 }
+	}
+
+	chain nat_prerouting {
+		comment "first packets from outside: answers leave by the same uplink"
+		type nat hook prerouting priority -150; policy accept;
+		iifname vmap { "eth1" : goto arrive_velox1 }
+	}
+
+	chain nat_postrouting {
+		comment "first packets to outside: pin the uplink they really leave by"
+		type nat hook postrouting priority 100; policy accept;
+		iifname { "eth1" } accept comment "opened from outside: stays with the uplink it came in by"
+		oifname vmap { "eth1" : goto leave_velox1 }
+	}
+}
+)");
+}
+
+TEST_CASE("without uplinks there are base chains and no empty maps") {
+    const auto text = nft_notation("gw", netfilter_ruleset({0x00ff0000, {}, {}}));
+    CHECK(text.find("chain prerouting") != std::string::npos);
+    CHECK(text.find("vmap") == std::string::npos);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/netfilter_rules.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace linkbal {
+
+namespace {
+
+// Before the routing decision and after conntrack (-200).
+constexpr int32_t mangle = -150;
+// A nat chain may not run before conntrack, and every chain at dstnat (-100) or earlier that maps a
+// packet ends the hook for it: at -150 ours has seen the packet before anyone's port forward.
+constexpr int32_t before_dstnat = -150;
+constexpr int32_t srcnat = 100;
+
+// "masquerade" alone is a word of nft's, which it does not take as a name.
+constexpr auto masquerade_name = "masquerade_lan";
+
+std::string chain_name(std::string_view verb, const NetfilterUplink& uplink) {
+    return fmt::format("{}_{}", verb, uplink.name);
+}
+
+// One test for every packet, on the mark alone. Answers that come in by an uplink need no
+// restoring, since the main table routes them to the LAN, but telling them apart by the name of
+// their device means hashing 16 bytes instead of 4, for every packet: dearer than restoring a mark
+// in vain. Connections without our bits, as those from before the table was loaded, miss and are
+// left alone.
+NftRule dispatch_by_mark(const NetfilterState& state) {
+    DispatchByMark dispatch{state.mark_mask, {}};
+    for (const auto& uplink : state.uplinks) {
+        dispatch.targets.push_back({uplink.mark, chain_name("restore", uplink)});
+    }
+    return {dispatch, ""};
+}
+
+NftRule dispatch_by_device(const NetfilterState& state, Direction direction) {
+    DispatchByDevice dispatch{direction, {}};
+    for (const auto& uplink : state.uplinks) {
+        dispatch.targets.push_back(
+            {uplink.device, chain_name(direction == Direction::in ? "arrive" : "leave", uplink)});
+    }
+    return {dispatch, ""};
+}
+
+// A connection from outside that is forwarded out by an uplink (a port forward to the internet, a
+// routed network behind another uplink) keeps the mark of the uplink it arrived by: its answers
+// must go back there. The input device is known in postrouting since 5.7.
+NftRule keep_arrived(const NetfilterState& state) {
+    AcceptFromDevices accept;
+    for (const auto& uplink : state.uplinks) {
+        accept.devices.push_back(uplink.device);
+    }
+    return {accept, "opened from outside: stays with the uplink it came in by"};
+}
+
+std::vector<NftChain> uplink_chains(const NetfilterState& state, const NetfilterUplink& uplink) {
+    const uint32_t mask = state.mark_mask;
+    return {
+        {chain_name("restore", uplink), "", {}, {{RestoreMark{mask, uplink.mark}, ""}}},
+        {chain_name("arrive", uplink),
+         "",
+         {},
+         {{SaveMark{mask, uplink.mark, fmt::format("{}{}", arrived_prefix, uplink.name), ""}, ""}}},
+        {chain_name("leave", uplink),
+         "",
+         {},
+         {{SaveMark{mask, uplink.mark, fmt::format("{}{}", left_prefix, uplink.name),
+                    masquerade_name},
+           ""}}},
+    };
+}
+
+// Neither `random` nor `fully-random`: the source port is kept where it is free. IPv6 is NAT66.
+NftChain masquerade_chain(const NetfilterState& state) {
+    NftChain chain{masquerade_name, "sources that are behind the uplinks' addresses", {}, {}};
+    for (const auto& source : state.masqueraded) {
+        chain.rules.emplace_back(Masquerade{source}, "");
+    }
+    return chain;
+}
+
+// Without uplinks the base chains are empty: nft knows no empty anonymous set.
+std::vector<NftChain> base_chains(const NetfilterState& state) {
+    using enum NftHookPoint;
+    using enum NftChainType;
+    std::vector<NftChain> chains{
+        {"prerouting",
+         "a packet goes by the uplink of its connection",
+         NftHook{filter, prerouting, mangle},
+         {}},
+        {"output", "the gateway's own packets too", NftHook{route, output, mangle}, {}},
+        {"nat_prerouting",
+         "first packets from outside: answers leave by the same uplink",
+         NftHook{nat, prerouting, before_dstnat},
+         {}},
+        {"nat_postrouting",
+         "first packets to outside: pin the uplink they really leave by",
+         NftHook{nat, postrouting, srcnat},
+         {}}};
+    if (!state.uplinks.empty()) {
+        chains[0].rules = {dispatch_by_mark(state)};
+        chains[1].rules = {dispatch_by_mark(state)};
+        chains[2].rules = {dispatch_by_device(state, Direction::in)};
+        chains[3].rules = {keep_arrived(state), dispatch_by_device(state, Direction::out)};
+    }
+    return chains;
+}
+
+} // namespace
+
+NftRuleset netfilter_ruleset(const NetfilterState& state) {
+    NftRuleset ruleset{"written by linkbal: changes by hand are undone", {}, {}};
+    ruleset.chains.push_back(masquerade_chain(state));
+    for (const auto& uplink : state.uplinks) {
+        ruleset.counters.push_back(fmt::format("{}{}", arrived_prefix, uplink.name));
+        ruleset.counters.push_back(fmt::format("{}{}", left_prefix, uplink.name));
+        std::ranges::move(uplink_chains(state, uplink), std::back_inserter(ruleset.chains));
+    }
+    std::ranges::move(base_chains(state), std::back_inserter(ruleset.chains));
+    return ruleset;
+}
+
+} // namespace linkbal

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// nf_tables messages as values: built here, sent by kernel/nftables, compared by
+// kernel/nft_describe.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/netfilter_rules.h"
+#include "kernel/nfnetlink.h"
+
+namespace linkbal {
+
+struct NftMessage {
+    NetlinkMessage message;
+    std::string what; // for errors: "chain leave_velox1"
+};
+
+struct CounterValue {
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
+    auto operator<=>(const CounterValue&) const = default;
+};
+using CounterValues = std::map<std::string, CounterValue>;
+
+// What makes the table out of nothing: table, counters, chains, sets, rules, in an order in which
+// nothing is named before it exists. Counters start at the values of their names in `counters`.
+std::vector<NftMessage> nft_table_messages(const std::string& table, const NftRuleset& ruleset,
+                                           const CounterValues& counters);
+
+NftMessage nft_delete_table(const std::string& table);
+
+// One transaction. Message i of `messages` has sequence number i + 1; 0 is the frame's. The kernel
+// refuses it with ERESTART when the ruleset is not of `generation` any more.
+std::vector<uint8_t> nft_batch(std::vector<NftMessage> messages, uint32_t generation);
+
+} // namespace linkbal
