@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
 #include "core/config_file.h"
+#include "support/catch.h"
 
 namespace linkbal::test {
 

@@ -321,11 +321,3 @@ TEST_CASE("config: what is omitted has its documented default") {
     CHECK(config.balance.mark_mask == 0x00ff0000);
     CHECK(config.balance.rule_priority == 10000);
 }
-
-TEST_CASE("config: the lowest tier is the active one") {
-    CHECK(active_tier(Config{}) == 0);
-    CHECK(active_tier(good_config(least)) == 1);
-    const auto text =
-        least + "tier = 7\n[[uplink]]\nname = \"b\"\ninterface = \"eth2\"\ntier = 3\n";
-    CHECK(active_tier(good_config(text)) == 3);
-}

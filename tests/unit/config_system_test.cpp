@@ -162,11 +162,12 @@ TEST_CASE("config system: gateways that the link cannot reach") {
          {"6:11: gateway: expected the address of a router, found 192.168.2.2, which eth2 itself "
           "has"}},
         {two_links,
-         [](Facts& facts) { facts.interfaces[3].addresses.clear(); },
+         [](Facts& facts) { facts.interfaces[3] = interface("eth2", {"2001:db8:2::2/64"}); },
          {"11:11: gateway: expected an address in a subnet of eth2 (which has no IPv4 address), "
           "found "
           "192.168.2.1"}},
         {with6("fe80::99"), unchanged, {}},
+        {with6("fe80:0:0:1::1"), unchanged, {}},
         {with6("2001:db8:1::1"), unchanged, {}},
         {with6("2001:db8:9::1"),
          unchanged,
@@ -178,27 +179,35 @@ TEST_CASE("config system: gateways that the link cannot reach") {
 
 TEST_CASE("config system: an uplink without a gateway needs one to follow") {
     const auto without = replaced(two_links, "gateway = \"192.168.2.1\"\n", "");
+    const auto only6 = replaced(two_links, "gateway = \"192.168.2.1\"", "gateway6 = \"fe80::99\"");
     const std::string said =
-        "8:1: gateway is missing: expected one, or a default route through eth2 to "
-        "follow, found neither";
+        "8:1: gateway is missing: expected one of the family that eth2 has an address of, or a "
+        "default route through eth2 to follow, found neither";
+    const auto add_route = [](const Route& route) {
+        return [=](Facts& facts) { facts.foreign_routes.push_back(route); };
+    };
+    const auto add_address6 = [](Facts& facts) {
+        facts.interfaces[3].addresses.push_back(address("2001:db8:2::2/64"));
+    };
     check_cases({
         {replaced(two_links, "gateway = \"192.168.1.1\"\n", ""), unchanged, {}},
         {without, unchanged, {said}},
+        {without, add_route(route(77, "0.0.0.0/0", "eth2", "192.168.2.1")), {said}},
+        {without, add_route(route(main_table, "10.0.0.0/8", "eth2", "192.168.2.1")), {said}},
+        {without, add_route(route(main_table, "0.0.0.0/0", "eth2", "192.168.2.1")), {}},
+        {without, add_route(route(main_table, "::/0", "eth2", "fe80::99")), {said}},
         {without,
-         [](Facts& facts) {
-             facts.foreign_routes.push_back(route(77, "0.0.0.0/0", "eth2", "192.168.2.1"));
-             facts.foreign_routes.push_back(route(main_table, "10.0.0.0/8", "eth2", "192.168.2.1"));
-         },
-         {said}},
-        {without,
-         [](Facts& facts) {
-             facts.foreign_routes.push_back(route(main_table, "::/0", "eth2", "fe80::99"));
+         [&](Facts& facts) {
+             add_address6(facts);
+             add_route(route(main_table, "::/0", "eth2", "fe80::99"))(facts);
          },
          {}},
         {without, [](Facts& facts) { facts.interfaces[3].point_to_point = true; }, {}},
-        {replaced(two_links, "gateway = \"192.168.2.1\"", "gateway6 = \"fe80::99\""),
-         unchanged,
-         {}},
+        {only6, unchanged, {said}},
+        {only6, add_address6, {}},
+        {without,
+         [](Facts& facts) { facts.interfaces[3] = interface("eth2", {"fe80::1:3/64"}); },
+         {"10:13: interface: expected one with an address, found eth2 without"}},
     });
 }
 
@@ -210,14 +219,11 @@ TEST_CASE("config system: the LAN is apart from the uplinks") {
     check_cases({
         {given("\"10.0.0.0/8\""), unchanged, {}},
         {given("\"10.0.0.0/8\", \"192.168.0.0/16\""),
-         [](Facts& facts) {
-             facts.interfaces[3].addresses.erase(facts.interfaces[3].addresses.begin());
-         },
+         [](Facts& facts) { facts.interfaces[3] = interface("eth2", {}); },
          {"3:27: networks: expected a LAN apart from the uplinks, found 192.168.0.0/16, which "
           "overlaps "
           "with 192.168.1.0/24 of uplink velox1 (eth1)",
-          "12:11: gateway: expected an address in a subnet of eth2 (fe80::/64), found "
-          "192.168.2.1"}},
+          "11:13: interface: expected one with an address, found eth2 without"}},
         {given("\"2001:db8::/32\""),
          unchanged,
          {"3:13: networks: expected a LAN apart from the uplinks, found 2001:db8::/32, which "

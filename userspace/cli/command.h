@@ -19,7 +19,8 @@ struct Options {
     std::string instance = "linkbal";
     int verbosity = 0;
     bool json = false;
-    bool system = false; // check: against this machine too
+    bool system = false;   // check: against this machine too
+    int interval_ms = 200; // status: over which rates are measured
 };
 
 struct Command {
@@ -31,6 +32,7 @@ struct Command {
 
 void add_json_option(CLI::App& app, Options& options);
 void add_check_options(CLI::App& app, Options& options);
+void add_status_options(CLI::App& app, Options& options);
 
 int run_check(const Options& options);
 int run_plan(const Options& options);

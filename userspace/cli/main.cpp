@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -19,7 +21,7 @@ constexpr std::array commands{
     Command{"up", "apply the configuration; all of it or nothing", nullptr, run_up},
     Command{"down", "remove everything; the system is as it was before the first `up`", nullptr,
             run_down},
-    Command{"status", "uplinks, their state and why, weights, shares, rates", add_json_option,
+    Command{"status", "uplinks, their state and why, weights, shares, rates", add_status_options,
             run_status},
 };
 

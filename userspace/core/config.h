@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The configuration as values. core/config_file.h reads it from TOML, core/config_check.h judges
-// it.
+// The configuration as values. core/config_file.h reads it from TOML, core/config_check.h
+// judges it.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct UplinkConfig {
     std::optional<IpAddress> gateway6; // empty: followed from the interface
     std::optional<uint32_t> table;     // empty: chosen
     uint32_t weight = 1;               // 1 to 1000
-    uint32_t tier = 1;                 // 1 to 255; only those of active_tier() get connections
+    uint32_t tier = 1;                 // 1 to 255; only the lowest that carries a family is used
 };
 
 // Priorities that our ip rules may take, counted from BalanceConfig::rule_priority.
@@ -63,8 +63,5 @@ struct Config {
     // The sections themselves are "lan", "uplink[1]" and "balance".
     std::map<std::string, Position> positions;
 };
-
-// The lowest tier of all uplinks; the uplinks of the others stand by. 0 without uplinks.
-[[nodiscard]] uint32_t active_tier(const Config& config);
 
 } // namespace linkbal

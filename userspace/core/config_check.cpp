@@ -20,8 +20,9 @@ class Claims {
   public:
     explicit Claims(Findings& findings) : findings_(&findings) {}
 
-    void claim(const T& value, std::string owner, const std::string& path, std::string_view key) {
-        const auto [entry, fresh] = owners_.try_emplace(value, std::move(owner));
+    void claim(const T& value, std::string_view owner, const std::string& path,
+               std::string_view key) {
+        const auto [entry, fresh] = owners_.try_emplace(value, owner);
         if (!fresh) {
             findings_->report(path, "{}: expected one that is not taken, found {}, which {} has",
                               key, value, entry->second);
@@ -33,9 +34,7 @@ class Claims {
     std::map<T, std::string> owners_;
 };
 
-std::string title(const UplinkConfig& uplink) {
-    return fmt::format("uplink {}", uplink.name);
-}
+std::string title(const UplinkConfig& uplink) { return fmt::format("uplink {}", uplink.name); }
 
 void check_uplink_count(const Config& config, Findings& findings) {
     const size_t capacity = mask_capacity(config.balance.mark_mask);

@@ -54,7 +54,7 @@ void check_interfaces(const Config& config, const Facts& facts, Findings& findin
 std::vector<Prefix> subnets(const Interface& interface) {
     std::vector<Prefix> networks;
     for (const InterfaceAddress& address : interface.addresses) {
-        if (!address.link_scope && !address.address.is_link_local()) {
+        if (!address.link_scope) {
             networks.push_back(address.subnet());
         }
     }
@@ -165,57 +165,82 @@ std::string describe_reach(const Interface& interface, Family family,
     return fmt::format("a subnet of {} ({})", interface.name, fmt::join(names, ", "));
 }
 
-void check_gateway(const IpAddress& gateway, const Interface& interface, const Facts& facts,
+// Whether the link can be what the gateway says; if not, that is reported.
+bool check_gateway(const IpAddress& gateway, const Interface& interface, const Facts& facts,
                    const std::string& path, std::string_view key, Findings& findings) {
     if (const Interface* owner = owner_of(gateway, facts)) {
         findings.report(path, "{}: expected the address of a router, found {}, which {} itself has",
                         key, gateway.str(), owner->name);
-        return;
+        return false;
     }
     const bool on_every_link = gateway.family() == Family::ipv6 && gateway.is_link_local();
     if (interface.point_to_point || on_every_link) {
-        return;
+        return true;
     }
     const auto networks = reachable(interface, gateway.family(), facts);
-    if (std::ranges::none_of(networks, [&](const Prefix& n) { return n.contains(gateway); })) {
-        findings.report(path, "{}: expected an address in {}, found {}", key,
-                        describe_reach(interface, gateway.family(), networks), gateway.str());
+    if (std::ranges::any_of(networks, [&](const Prefix& n) { return n.contains(gateway); })) {
+        return true;
     }
+    findings.report(path, "{}: expected an address in {}, found {}", key,
+                    describe_reach(interface, gateway.family(), networks), gateway.str());
+    return false;
 }
 
-// Without a gateway in the file one is followed, from the default route of the main table.
-void check_followed(const UplinkConfig& uplink, const Interface& interface, const Facts& facts,
-                    const std::string& path, Findings& findings) {
+bool check_written_gateways(const UplinkConfig& uplink, size_t index, const Interface& interface,
+                            const Facts& facts, Findings& findings) {
+    bool good = true;
+    if (uplink.gateway) {
+        good &= check_gateway(*uplink.gateway, interface, facts, uplink_path(index, "gateway"),
+                              "gateway", findings);
+    }
+    if (uplink.gateway6) {
+        good &= check_gateway(*uplink.gateway6, interface, facts, uplink_path(index, "gateway6"),
+                              "gateway6", findings);
+    }
+    return good;
+}
+
+// A family is carried with an address and a gateway: a written one, or none on a point-to-point
+// link, or that of the main table's default route, which is followed.
+bool carries(const UplinkConfig& uplink, const Interface& interface, const Facts& facts,
+             Family family) {
+    const auto networks = subnets(interface);
+    if (std::ranges::find(networks, family, &Prefix::family) == networks.end()) {
+        return false;
+    }
     const auto followed = [&](const Route& route) {
-        return route.table == main_table && route.destination.is_default() &&
+        return route.table == main_table && route.destination == Prefix::any(family) &&
                leaves_by(route, interface.name);
     };
-    if (!uplink.gateway && !uplink.gateway6 && !interface.point_to_point &&
-        std::ranges::none_of(facts.foreign_routes, followed)) {
+    const auto& gateway = family == Family::ipv4 ? uplink.gateway : uplink.gateway6;
+    return gateway || interface.point_to_point ||
+           std::ranges::any_of(facts.foreign_routes, followed);
+}
+
+void check_way_out(const UplinkConfig& uplink, size_t index, const Interface& interface,
+                   const Facts& facts, Findings& findings) {
+    if (subnets(interface).empty()) {
+        findings.report(uplink_path(index, "interface"),
+                        "interface: expected one with an address, found {} without",
+                        interface.name);
+        return;
+    }
+    const bool good = check_written_gateways(uplink, index, interface, facts, findings);
+    if (good && !carries(uplink, interface, facts, Family::ipv4) &&
+        !carries(uplink, interface, facts, Family::ipv6)) {
         findings.report(
-            path,
-            "gateway is missing: expected one, or a default route through {} to follow, "
-            "found neither",
+            uplink_path(index),
+            "gateway is missing: expected one of the family that {0} has an address of, "
+            "or a default route through {0} to follow, found neither",
             interface.name);
     }
 }
 
 void check_gateways(const Config& config, const Facts& facts, Findings& findings) {
     for (size_t i = 0; i < config.uplinks.size(); ++i) {
-        const UplinkConfig& uplink = config.uplinks[i];
-        const Interface* interface = facts.interface(uplink.interface);
-        if (interface == nullptr) {
-            continue;
+        if (const Interface* interface = facts.interface(config.uplinks[i].interface)) {
+            check_way_out(config.uplinks[i], i, *interface, facts, findings);
         }
-        if (uplink.gateway) {
-            check_gateway(*uplink.gateway, *interface, facts, uplink_path(i, "gateway"), "gateway",
-                          findings);
-        }
-        if (uplink.gateway6) {
-            check_gateway(*uplink.gateway6, *interface, facts, uplink_path(i, "gateway6"),
-                          "gateway6", findings);
-        }
-        check_followed(uplink, *interface, facts, uplink_path(i), findings);
     }
 }
 

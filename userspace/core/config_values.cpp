@@ -17,15 +17,9 @@ bool any_of_chars(std::string_view text, auto&& predicate) {
 }
 
 // Without regard to the locale, and not only what C calls space: a NUL would end the name early.
-bool is_blank_or_control(unsigned char c) {
-    return c <= ' ' || c == 0x7f;
-}
-bool is_digit(unsigned char c) {
-    return c >= '0' && c <= '9';
-}
-bool is_letter(unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+bool is_blank_or_control(unsigned char c) { return c <= ' ' || c == 0x7f; }
+bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
+bool is_letter(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_hex_digit(unsigned char c) {
     return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
@@ -57,7 +51,7 @@ bool is_table_name(std::string_view name) {
            std::ranges::find(reserved, name) == reserved.end();
 }
 
-ValueKind<std::string> name_kind(std::string expected, bool (*valid)(std::string_view)) {
+ValueKind<std::string> name_kind(const std::string& expected, bool (*valid)(std::string_view)) {
     return {expected, [expected, valid](const toml::node& node) -> Parsed<std::string> {
                 const auto name = node.value<std::string>();
                 if (!name || !valid(*name)) {
@@ -101,7 +95,7 @@ Parsed<Prefix> parse_network(const std::string& expected, const toml::node& node
     if (!host) {
         return mismatch(expected, node);
     }
-    return tl::unexpected(fmt::format("expected \"{}\", found \"{}\", which has host bits set",
+    return tl::unexpected(fmt::format(R"(expected "{}", found "{}", which has host bits set)",
                                       Prefix(*address, host->length()).str(), value));
 }
 
@@ -145,7 +139,7 @@ ValueKind<IpAddress> gateway_address(Family family) {
 }
 
 ValueKind<Prefix> network() {
-    const std::string expected = "a network as \"ADDRESS/LENGTH\"";
+    const std::string expected = R"(a network as "ADDRESS/LENGTH")";
     return {expected, [expected](const toml::node& node) { return parse_network(expected, node); }};
 }
 

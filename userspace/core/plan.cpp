@@ -49,22 +49,39 @@ void append(Plan& plan, const std::vector<T>& items) {
     }
 }
 
-void plan_datapath(Plan& plan, const ActualState& actual, const DatapathState& desired) {
-    const ActualState::Datapath nothing{};
-    const auto& now = actual.datapath ? *actual.datapath : nothing;
-    if (!now.current_programs) {
-        plan.push_back(LoadPrograms{actual.datapath.has_value()});
+void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
+                   const DatapathState& desired) {
+    const ActualDatapath nothing{};
+    const ActualDatapath& now = actual ? *actual : nothing;
+    if (!now.current) {
+        plan.push_back(LoadPrograms{now.attachments, actual.has_value()});
     }
-    if (now.uplinks != desired.uplinks) {
-        plan.push_back(SetUplinks{now.uplinks, desired.uplinks});
+    const SetDevices::Devices from{now.state.lan_devices, now.state.uplinks};
+    const SetDevices::Devices to{desired.lan_devices, desired.uplinks};
+    if (from != to) {
+        plan.push_back(SetDevices{from, to});
     }
-    if (now.bypass != desired.bypass) {
-        plan.push_back(SetBypass{now.bypass, desired.bypass});
+    if (now.state.bypass != desired.bypass) {
+        plan.push_back(SetBypass{now.state.bypass, desired.bypass});
     }
     for (const Family family : families) {
         const auto index = static_cast<size_t>(family);
-        if (now.buckets[index] != desired.buckets[index]) {
-            plan.push_back(SetBuckets{family, now.buckets[index], desired.buckets[index]});
+        if (now.state.buckets[index] != desired.buckets[index]) {
+            plan.push_back(
+                SetBuckets{family, now.state.buckets[index], desired.buckets[index]});
+        }
+    }
+}
+
+// New programs take over from older ones device by device, each without a gap.
+void plan_attachments(Plan& plan, const std::optional<ActualDatapath>& actual,
+                      const std::vector<Attachment>& wanted) {
+    const auto attached = actual ? actual->attachments : std::vector<Attachment>{};
+    const bool current = actual && actual->current;
+    for (const Attachment& at : wanted) {
+        const bool there = std::ranges::binary_search(attached, at);
+        if (!there || !current) {
+            plan.push_back(Attach{at, there});
         }
     }
 }
@@ -106,25 +123,12 @@ void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memor
 
 } // namespace
 
-std::vector<Attachment> desired_attachments(const DatapathState& datapath) {
-    std::vector<Attachment> attachments;
-    for (const std::string& device : datapath.lan_devices) {
-        attachments.push_back({device, Hook::lan_ingress});
-        attachments.push_back({device, Hook::lan_egress});
-    }
-    for (const DatapathUplink& uplink : datapath.uplinks) {
-        attachments.push_back({uplink.device, Hook::uplink_egress});
-    }
-    std::ranges::sort(attachments);
-    return attachments;
-}
-
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory) {
     const GatewayState& state = desired.state;
     const RouteChanges routes = compare_routes(actual.routes, state.routes);
     const auto attached =
         actual.datapath ? actual.datapath->attachments : std::vector<Attachment>{};
-    const auto wanted = desired_attachments(state.datapath);
+    const auto wanted = wanted_attachments(state.datapath);
 
     Plan plan;
     if (actual.table_names != state.table_names) {
@@ -135,10 +139,10 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
         plan.push_back(ReplaceNetfilter{
             state.netfilter, actual.netfilter == ActualState::Netfilter::different});
     }
-    plan_datapath(plan, actual, state.datapath);
+    plan_datapath(plan, actual.datapath, state.datapath);
     std::ranges::copy(routes.replaced, std::back_inserter(plan));
     append<AddRule>(plan, only_in_first(state.rules, actual.rules));
-    append<Attach>(plan, only_in_first(wanted, attached));
+    plan_attachments(plan, actual.datapath, wanted);
     plan_sysctls(plan, actual, state.sysctls);
     append<RemoveRule>(plan, only_in_first(actual.rules, state.rules));
     append<RemoveRoute>(plan, routes.removed);

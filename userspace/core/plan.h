@@ -7,19 +7,11 @@
 #include <variant>
 #include <vector>
 
+#include "core/attachment.h"
 #include "core/desired.h"
 #include "core/gateway_state.h"
 
 namespace linkbal {
-
-// Which of our programs runs where on a device.
-enum class Hook : uint8_t { lan_ingress, lan_egress, uplink_egress };
-
-struct Attachment {
-    std::string device;
-    Hook hook = Hook::lan_ingress;
-    auto operator<=>(const Attachment&) const = default;
-};
 
 // What is in the kernel now, as far as it is ours.
 struct ActualState {
@@ -28,14 +20,7 @@ struct ActualState {
     std::vector<Sysctl> sysctls; // of the keys that the desired state names, where they exist
     enum class Netfilter : uint8_t { absent, same, different };
     Netfilter netfilter = Netfilter::absent;
-    struct Datapath {
-        bool current_programs = false; // this binary's, with the desired settings
-        std::vector<Attachment> attachments; // sorted; what really is attached
-        std::vector<DatapathUplink> uplinks; // sorted
-        std::array<BucketAssignment, 2> buckets;
-        std::vector<Prefix> bypass; // sorted
-    };
-    std::optional<Datapath> datapath; // empty: nothing is loaded
+    std::optional<ActualDatapath> datapath; // empty: nothing is loaded
     std::optional<std::vector<TableName>> table_names; // empty: our file is not there
 };
 
@@ -63,20 +48,29 @@ struct ReplaceNetfilter {
     bool existed = false;
 };
 struct LoadPrograms {
-    bool replaces = false; // older programs, which keep running until the new ones take over
+    // Where older programs run, and go on to run until the new ones are attached in their place.
+    std::vector<Attachment> replaced;
+    bool replaces = false; // something is pinned already
 };
 struct SetBuckets {
     Family family = Family::ipv4;
     BucketAssignment from, to;
 };
-struct SetUplinks {
-    std::vector<DatapathUplink> from, to;
+// Which device is what.
+struct SetDevices {
+    struct Devices {
+        std::vector<std::string> lan;
+        std::vector<DatapathUplink> uplinks;
+        bool operator==(const Devices&) const = default;
+    };
+    Devices from, to;
 };
 struct SetBypass {
     std::vector<Prefix> from, to;
 };
 struct Attach {
     Attachment at;
+    bool replaces = false; // an older program of ours; LoadPrograms knows the way back
 };
 struct Detach {
     Attachment at;
@@ -94,7 +88,7 @@ struct UnloadPrograms {};
 struct RemoveNetfilter {};
 
 using Action = std::variant<SetTableNames, AddRoute, ReplaceRoute, RemoveRoute, AddRule, RemoveRule,
-                            SetSysctl, ReplaceNetfilter, LoadPrograms, SetUplinks, SetBypass,
+                            SetSysctl, ReplaceNetfilter, LoadPrograms, SetDevices, SetBypass,
                             SetBuckets, Attach, Detach, ForgetConnections, UnloadPrograms,
                             RemoveNetfilter>;
 using Plan = std::vector<Action>;
@@ -106,8 +100,5 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
 // Everything of ours goes, and each sysctl that `memory` holds gets its former value back. Empty:
 // there is nothing of ours.
 Plan make_removal_plan(const ActualState& actual, const Memory& memory);
-
-// What the datapath's uplinks need on which device.
-std::vector<Attachment> desired_attachments(const DatapathState& datapath);
 
 } // namespace linkbal

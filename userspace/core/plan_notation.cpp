@@ -31,33 +31,17 @@ std::string hop_text(const NextHop& hop) {
                        : fmt::format("dev {}", hop.device);
 }
 
-std::string_view hook_program(Hook hook) {
-    switch (hook) {
-    case Hook::lan_ingress:
-        return "lb_classify";
-    case Hook::lan_egress:
-        return "lb_count_rx";
-    case Hook::uplink_egress:
-        break;
-    }
-    return "lb_count_tx";
-}
-
-std::string_view hook_direction(Hook hook) {
-    return hook == Hook::lan_ingress ? "ingress" : "egress";
-}
-
 std::string attachment_text(const Attachment& at, std::string_view verb,
                             const NotationContext& context) {
     const auto program = fmt::format("/sys/fs/bpf/{}/programs/{}", context.instance,
-                                     hook_program(at.hook));
-    if (context.use_tcx) {
+                                     attach_program(at.role));
+    if (at.tcx) {
         return fmt::format("bpftool net {} tcx_{} pinned {} dev {}",
-                           verb == "add" ? "attach" : "detach", hook_direction(at.hook), program,
+                           verb == "add" ? "attach" : "detach", attach_direction(at.role), program,
                            at.device);
     }
     return fmt::format("tc filter {} dev {} {} bpf direct-action object-pinned {}", verb,
-                       at.device, hook_direction(at.hook), program);
+                       at.device, attach_direction(at.role), program);
 }
 
 std::string buckets_text(const BucketAssignment& buckets, const NotationContext& context) {
@@ -75,7 +59,7 @@ std::string buckets_text(const BucketAssignment& buckets, const NotationContext&
 std::string prefixes_text(const std::vector<Prefix>& prefixes) {
     std::string text;
     for (const Prefix& prefix : prefixes) {
-        text += (text.empty() ? "" : " ") + prefix.str();
+        text += fmt::format("{}{}", text.empty() ? "" : " ", prefix.str());
     }
     return text;
 }
@@ -117,14 +101,17 @@ class Notation {
         return lines;
     }
     Lines operator()(const LoadPrograms& action) const {
-        return {fmt::format("# {} the programs pinned below /sys/fs/bpf/{}",
+        return {fmt::format("# {} the programs, pinned below /sys/fs/bpf/{}",
                             action.replaces ? "replace" : "load", context_.instance)};
     }
-    Lines operator()(const SetUplinks& action) const {
+    Lines operator()(const SetDevices& action) const {
         Lines lines;
-        for (const DatapathUplink& uplink : action.to) {
-            lines.push_back(fmt::format("# map uplinks: {} is {} on {}, weight {}", uplink.id,
-                                        uplink.name, uplink.device, uplink.weight));
+        for (const std::string& device : action.to.lan) {
+            lines.push_back(fmt::format("# map devices: {} is the LAN's", device));
+        }
+        for (const DatapathUplink& uplink : action.to.uplinks) {
+            lines.push_back(fmt::format("# maps devices, uplinks: {} is {} on {}, weight {}",
+                                        uplink.id, uplink.name, uplink.device, uplink.weight));
         }
         return lines;
     }
@@ -172,11 +159,11 @@ std::string route_notation(const Route& route, const NotationContext& context) {
     std::string text =
         route.destination.is_default() ? "default" : route.destination.str();
     if (route.hops.size() == 1) {
-        text += " " + hop_text(route.hops.front());
+        text += fmt::format(" {}", hop_text(route.hops.front()));
     }
     text += fmt::format(" table {} proto {}", table_text(route.table, context), route_protocol);
     if (route.preferred_source) {
-        text += " src " + route.preferred_source->str();
+        text += fmt::format(" src {}", route.preferred_source->str());
     }
     if (route.metric != 0) {
         text += fmt::format(" metric {}", route.metric);
@@ -190,10 +177,10 @@ std::string route_notation(const Route& route, const NotationContext& context) {
 std::string rule_notation(const Rule& rule, const NotationContext& context) {
     std::string text = fmt::format("pref {}", rule.priority);
     if (rule.source) {
-        text += " from " + rule.source->address().str();
+        text += fmt::format(" from {}", rule.source->address().str());
     }
     if (!rule.input_interface.empty()) {
-        text += " iif " + rule.input_interface;
+        text += fmt::format(" iif {}", rule.input_interface);
     }
     if (rule.mark_mask != 0) {
         text += fmt::format(" fwmark {:#x}/{:#x}", rule.mark, rule.mark_mask);

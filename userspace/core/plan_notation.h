@@ -16,7 +16,6 @@ struct NotationContext {
     std::vector<TableName> table_names;   // numbers without a name are printed as numbers
     std::vector<DatapathUplink> uplinks;  // for the shares of buckets
     std::string table_names_file;
-    bool use_tcx = true;
 };
 
 // "default via 192.0.2.1 dev eth1 table velox1", as `ip route` prints and takes it.

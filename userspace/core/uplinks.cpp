@@ -2,8 +2,9 @@
 #include "core/uplinks.h"
 
 #include <algorithm>
-#include <bit>
 #include <set>
+
+#include "core/config_check.h"
 
 namespace linkbal {
 
@@ -91,7 +92,7 @@ const RememberedUplink* remembered(const Memory& memory, std::string_view name) 
 class Ids {
   public:
     Ids(const Config& config, const Memory& memory)
-        : capacity_((1U << std::popcount(config.balance.mark_mask)) - 1) {
+        : capacity_(mask_capacity(config.balance.mark_mask)) {
         for (const RememberedUplink& uplink : memory.uplinks) {
             const bool stays =
                 std::ranges::find(config.uplinks, uplink.name, &UplinkConfig::name) !=
@@ -175,7 +176,7 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
         }
         const RememberedUplink* known = remembered(memory, uplink->name);
         const auto id = known != nullptr ? std::optional(known->id) : ids.take();
-        if (!id) {
+        if (!id || *id > ids.capacity()) {
             return fail("mark mask {:#010x} has room for {} uplinks only",
                         config.balance.mark_mask, ids.capacity());
         }

@@ -3,8 +3,8 @@
 
 #include <ranges>
 
+#include "core/plan_notation.h"
 #include "kernel/conntrack.h"
-#include "kernel/routes.h"
 #include "kernel/sysctl.h"
 #include "kernel/table_names.h"
 
@@ -26,6 +26,39 @@ Status Applier::rule(bool add, const Rule& rule) {
     return route_socket_.request(
         rule_message(add, rule),
         fmt::format("{} rule {}", add ? "add" : "remove", rule_notation(rule, {})));
+}
+
+Status Applier::load_programs() {
+    const auto object = datapath_.load(desired_, features_);
+    if (!object) {
+        return tl::unexpected(object.error());
+    }
+    auto former = datapath_.install(*object);
+    if (!former) {
+        return tl::unexpected(former.error());
+    }
+    former_programs_ = *std::move(former);
+    return {};
+}
+
+Status Applier::unload_programs(const LoadPrograms& action) {
+    if (former_programs_.empty()) {
+        return datapath_.remove();
+    }
+    if (const auto back = datapath_.install(former_programs_); !back) {
+        return tl::unexpected(back.error());
+    }
+    for (const Attachment& at : action.replaced) {
+        if (auto attached = datapath_.attach(at); !attached) {
+            return attached;
+        }
+    }
+    return {};
+}
+
+Status Applier::set_devices(const SetDevices::Devices& devices) {
+    auto status = datapath_.set_uplinks(devices.uplinks);
+    return status ? datapath_.set_devices(devices.lan, devices.uplinks) : status;
 }
 
 struct Applier::Perform {
@@ -57,10 +90,8 @@ struct Applier::Perform {
         self.former_netfilter_ = *std::move(former);
         return replace(self.instance_, action.to);
     }
-    Status operator()(const LoadPrograms&) const { return self.datapath_.load(self.desired_); }
-    Status operator()(const SetUplinks& action) const {
-        return self.datapath_.set_uplinks(action.to);
-    }
+    Status operator()(const LoadPrograms&) const { return self.load_programs(); }
+    Status operator()(const SetDevices& action) const { return self.set_devices(action.to); }
     Status operator()(const SetBypass& action) const {
         return self.datapath_.set_bypass(action.to);
     }
@@ -72,7 +103,7 @@ struct Applier::Perform {
     Status operator()(const ForgetConnections& action) const {
         return delete_by_mark(action.mark, action.mask);
     }
-    Status operator()(const UnloadPrograms&) const { return self.datapath_.unload(); }
+    Status operator()(const UnloadPrograms&) const { return self.datapath_.remove(); }
     Status operator()(const RemoveNetfilter&) const { return linkbal::remove(self.instance_); }
 };
 
@@ -104,17 +135,17 @@ struct Applier::Undo {
     Status operator()(const ReplaceNetfilter&) const {
         return restore(*self.former_netfilter_);
     }
-    Status operator()(const LoadPrograms&) const { return self.datapath_.unload(); }
-    Status operator()(const SetUplinks& action) const {
-        return self.datapath_.set_uplinks(action.from);
-    }
+    Status operator()(const LoadPrograms& action) const { return self.unload_programs(action); }
+    Status operator()(const SetDevices& action) const { return self.set_devices(action.from); }
     Status operator()(const SetBypass& action) const {
         return self.datapath_.set_bypass(action.from);
     }
     Status operator()(const SetBuckets& action) const {
         return self.datapath_.set_buckets(action.family, action.from);
     }
-    Status operator()(const Attach& action) const { return self.datapath_.detach(action.at); }
+    Status operator()(const Attach& action) const {
+        return action.replaces ? Status{} : self.datapath_.detach(action.at);
+    }
     Status operator()(const Detach& action) const { return self.datapath_.attach(action.at); }
     // The last action of a plan: nothing after it can fail.
     Status operator()(const ForgetConnections&) const { return {}; }

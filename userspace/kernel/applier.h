@@ -10,9 +10,11 @@
 
 #include "core/plan.h"
 #include "kernel/datapath.h"
+#include "kernel/features.h"
 #include "kernel/interfaces.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
+#include "kernel/routes.h"
 
 namespace linkbal {
 
@@ -20,9 +22,9 @@ class Applier {
   public:
     // All references must outlive the applier.
     Applier(const std::string& instance, NetlinkSocket& route_socket, const InterfaceNames& names,
-            Datapath& datapath, const DatapathState& desired)
+            Datapath& datapath, const DatapathState& desired, const KernelFeatures& features)
         : instance_(instance), route_socket_(route_socket), names_(names), datapath_(datapath),
-          desired_(desired) {}
+          desired_(desired), features_(features) {}
 
     Status perform(const Action& action);
     // Of an action that perform() has done.
@@ -33,12 +35,17 @@ class Applier {
     struct Undo;
     Status route(RouteOperation operation, const Route& route);
     Status rule(bool add, const Rule& rule);
+    Status load_programs();
+    Status unload_programs(const LoadPrograms& action);
+    Status set_devices(const SetDevices::Devices& devices);
 
     const std::string& instance_;
     NetlinkSocket& route_socket_;
     const InterfaceNames& names_;
     Datapath& datapath_;
     const DatapathState& desired_;
+    const KernelFeatures& features_;
+    BpfObject former_programs_;
     std::optional<NetfilterSnapshot> former_netfilter_;
     std::map<std::string, std::vector<Sysctl>> former_side_effects_; // by the key that has them
 };

@@ -8,6 +8,7 @@
 
 #include "core/config_check.h"
 #include "kernel/applier.h"
+#include "kernel/bpffs.h"
 #include "kernel/expedited_rcu.h"
 #include "kernel/instance.h"
 #include "kernel/sysctl.h"
@@ -75,8 +76,14 @@ NotationContext notation_context(const std::string& instance, const GatewayState
     return {.instance = instance,
             .table_names = state.table_names,
             .uplinks = state.datapath.uplinks,
-            .table_names_file = table_names_path(instance).string(),
-            .use_tcx = state.datapath.use_tcx};
+            .table_names_file = table_names_path(instance).string()};
+}
+
+Result<bool> choose_tcx(AttachMode mode, const KernelFeatures& features) {
+    if (mode == AttachMode::tcx && !features.tcx) {
+        return fail("attach = \"tcx\": this kernel has no TCX links (6.6 and later have them)");
+    }
+    return mode != AttachMode::clsact && features.tcx;
 }
 
 } // namespace
@@ -86,14 +93,10 @@ Result<Gateway> Gateway::open(const std::string& instance) {
     if (!socket) {
         return tl::unexpected(socket.error());
     }
-    auto datapath = Datapath::open(instance);
-    if (!datapath) {
-        return tl::unexpected(datapath.error());
-    }
-    return Gateway(instance, *std::move(socket), *std::move(datapath));
+    return Gateway(instance, *std::move(socket));
 }
 
-Result<Memory> Gateway::memory_of_this_namespace() {
+Result<Memory> Gateway::memory_of_this_namespace() const {
     auto memory = read_memory(instance_);
     const auto here = network_namespace();
     if (!memory || !here) {
@@ -107,118 +110,125 @@ Result<Memory> Gateway::memory_of_this_namespace() {
     return memory;
 }
 
-Result<ActualState> Gateway::actual_state(const Observation& seen, const GatewayState& desired) {
-    ActualState actual{.routes = seen.our_routes,
-                       .rules = seen.our_rules,
-                       .sysctls = {},
-                       .datapath = {},
-                       .table_names = {}};
-    std::vector<std::string> keys;
-    std::ranges::transform(desired.sysctls, std::back_inserter(keys), &Sysctl::key);
-    actual.sysctls = present_values(keys);
+Result<ActualState> Gateway::actual_state(const Observation& seen,
+                                          std::optional<ActualDatapath> datapath,
+                                          const GatewayState& desired) const {
     const auto match = compare(instance_, desired.netfilter);
     if (!match) {
         return tl::unexpected(match.error());
     }
-    actual.netfilter = netfilter_state(*match);
-    auto datapath = datapath_.read(desired.datapath);
-    if (!datapath) {
-        return tl::unexpected(datapath.error());
-    }
-    actual.datapath = *std::move(datapath);
     auto names = read_table_names(instance_);
     if (!names) {
         return tl::unexpected(names.error());
     }
-    actual.table_names = *std::move(names);
-    return actual;
+    std::vector<std::string> keys;
+    std::ranges::transform(desired.sysctls, std::back_inserter(keys), &Sysctl::key);
+    return ActualState{.routes = seen.our_routes,
+                       .rules = seen.our_rules,
+                       .sysctls = present_values(keys),
+                       .netfilter = netfilter_state(*match),
+                       .datapath = std::move(datapath),
+                       .table_names = *std::move(names)};
 }
 
-tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config,
-                                                    const std::string& file) {
-    const auto refuse = [](const Error& error) {
-        return tl::unexpected(Refusal{.mistakes = {}, .error = error});
-    };
+Result<Preparation> Gateway::compare_with(const Config& config, const Observation& seen) {
     auto memory = memory_of_this_namespace();
     if (!memory) {
-        return refuse(memory.error());
+        return tl::unexpected(memory.error());
     }
-    const auto seen = observe(route_socket_, instance_);
-    if (!seen) {
-        return refuse(seen.error());
+    const auto features = probe_features();
+    if (!features) {
+        return tl::unexpected(features.error());
     }
-    auto mistakes = check_system(config, seen->facts, file);
-    if (!mistakes.empty()) {
-        return tl::unexpected(Refusal{.mistakes = std::move(mistakes), .error = {}});
-    }
-    const auto use_tcx = datapath_.choose_tcx(config.balance.attach);
+    const auto use_tcx = choose_tcx(config.balance.attach, *features);
     if (!use_tcx) {
-        return refuse(use_tcx.error());
+        return tl::unexpected(use_tcx.error());
     }
-    const auto buckets = datapath_.buckets();
-    if (!buckets) {
-        return refuse(buckets.error());
+    auto datapath = datapath_.read();
+    if (!datapath) {
+        return tl::unexpected(datapath.error());
     }
-    auto desired = desired_state(config, seen->facts, *memory, *buckets, *use_tcx);
+    const auto buckets = *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
+    auto desired = desired_state(config, seen.facts, *memory, buckets, *use_tcx);
     if (!desired) {
-        return refuse(desired.error());
+        return tl::unexpected(desired.error());
     }
-    const auto actual = actual_state(*seen, desired->state);
+    const auto actual = actual_state(seen, *std::move(datapath), desired->state);
     if (!actual) {
-        return refuse(actual.error());
+        return tl::unexpected(actual.error());
     }
     Plan plan = make_plan(*actual, *desired, *memory);
     NotationContext notation = notation_context(instance_, desired->state);
     return Preparation{.memory = *std::move(memory),
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
-                       .notation = std::move(notation)};
+                       .notation = std::move(notation),
+                       .features = *features};
+}
+
+tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config,
+                                                    const std::string& file) {
+    const auto seen = observe(route_socket_, instance_);
+    if (!seen) {
+        return tl::unexpected(Refusal{.mistakes = {}, .error = seen.error()});
+    }
+    auto mistakes = check_system(config, seen->facts, file);
+    if (!mistakes.empty()) {
+        return tl::unexpected(Refusal{.mistakes = std::move(mistakes), .error = {}});
+    }
+    auto preparation = compare_with(config, *seen);
+    if (!preparation) {
+        return tl::unexpected(Refusal{.mistakes = {}, .error = preparation.error()});
+    }
+    return *std::move(preparation);
+}
+
+// As before the attempt: what was remembered then, or nothing.
+void Gateway::forget_attempt(const Memory& former, bool mounted) {
+    const bool first = former == Memory{};
+    if (mounted) {
+        (void)unmount_bpffs();
+    }
+    // The first error is the one to report, and what stays behind here is mended by the next `up`.
+    (void)(first ? forget_instance(instance_) : write_memory(instance_, former));
 }
 
 Status Gateway::apply(const Preparation& preparation, const Progress& progress) {
     const auto here = network_namespace();
-    const auto seen = observe(route_socket_, instance_);
-    if (!here || !seen) {
-        return tl::unexpected(here ? seen.error() : here.error());
+    const auto interfaces = read_interfaces(route_socket_);
+    if (!here || !interfaces) {
+        return tl::unexpected(here ? interfaces.error() : here.error());
     }
-    const ExpeditedRcu expedited;
     Memory memory = journal(preparation, *here);
     if (const auto written = write_memory(instance_, memory); !written) {
         return written;
     }
-    const auto mounted = datapath_.mount();
+    const ExpeditedRcu expedited;
+    const auto mounted = mount_bpffs();
     if (!mounted) {
+        forget_attempt(preparation.memory, false);
         return tl::unexpected(mounted.error());
     }
-    memory.mounted_bpffs |= *mounted;
-    const InterfaceNames names(seen->facts.interfaces);
+    const InterfaceNames names(*interfaces);
     Applier applier(instance_, route_socket_, names, datapath_,
-                    preparation.desired.state.datapath);
-    const auto applied = apply_or_undo(applier, preparation.plan, progress);
-    if (!applied) {
-        // As before: what was remembered then, or nothing.
-        if (preparation.memory == Memory{}) {
-            datapath_.unmount(*mounted);
-            forget_instance(instance_);
-        } else {
-            write_memory(instance_, preparation.memory);
-        }
+                    preparation.desired.state.datapath, preparation.features);
+    if (const auto applied = apply_or_undo(applier, preparation.plan, progress); !applied) {
+        forget_attempt(preparation.memory, *mounted);
         return applied;
     }
+    memory.mounted_bpffs |= *mounted;
     memory.uplinks = remembered(preparation.desired.uplinks);
     return write_memory(instance_, memory);
 }
 
 Result<bool> Gateway::remove(const Progress& progress) {
     const auto memory = memory_of_this_namespace();
-    if (!memory) {
-        return tl::unexpected(memory.error());
-    }
     const auto seen = observe(route_socket_, instance_);
-    if (!seen) {
-        return tl::unexpected(seen.error());
+    auto datapath = datapath_.read();
+    if (!memory || !seen || !datapath) {
+        return tl::unexpected(!memory ? memory.error() : !seen ? seen.error() : datapath.error());
     }
-    auto actual = actual_state(*seen, {});
+    auto actual = actual_state(*seen, *std::move(datapath), {});
     if (!actual) {
         return tl::unexpected(actual.error());
     }
@@ -231,11 +241,16 @@ Result<bool> Gateway::remove(const Progress& progress) {
     const ExpeditedRcu expedited;
     const InterfaceNames names(seen->facts.interfaces);
     const DatapathState nothing{};
-    Applier applier(instance_, route_socket_, names, datapath_, nothing);
+    const KernelFeatures features{};
+    Applier applier(instance_, route_socket_, names, datapath_, nothing, features);
     if (const auto removed = apply_all(applier, plan, progress); !removed) {
         return tl::unexpected(removed.error());
     }
-    datapath_.unmount(memory->mounted_bpffs);
+    if (memory->mounted_bpffs) {
+        if (const auto unmounted = unmount_bpffs(); !unmounted) {
+            return tl::unexpected(unmounted.error());
+        }
+    }
     const auto forgotten = forget_instance(instance_);
     return forgotten ? Result<bool>(!plan.empty()) : tl::unexpected(forgotten.error());
 }

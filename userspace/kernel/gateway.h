@@ -14,6 +14,7 @@
 #include "core/plan_notation.h"
 #include "kernel/datapath.h"
 #include "kernel/facts_reader.h"
+#include "kernel/features.h"
 #include "kernel/netlink.h"
 #include "util/result.h"
 
@@ -25,6 +26,7 @@ struct Preparation {
     Desired desired;
     Plan plan;
     NotationContext notation;
+    KernelFeatures features;
 };
 
 // Why a preparation failed: the configuration does not fit this machine (`mistakes`), or the kernel
@@ -53,11 +55,14 @@ class Gateway {
     [[nodiscard]] const std::string& instance() const { return instance_; }
 
   private:
-    Gateway(std::string instance, NetlinkSocket route_socket, Datapath datapath)
-        : instance_(std::move(instance)), route_socket_(std::move(route_socket)),
-          datapath_(std::move(datapath)) {}
-    Result<Memory> memory_of_this_namespace();
-    Result<ActualState> actual_state(const Observation& seen, const GatewayState& desired);
+    Gateway(const std::string& instance, NetlinkSocket route_socket)
+        : instance_(instance), route_socket_(std::move(route_socket)), datapath_(instance) {}
+    [[nodiscard]] Result<Memory> memory_of_this_namespace() const;
+    [[nodiscard]] Result<ActualState> actual_state(const Observation& seen,
+                                                   std::optional<ActualDatapath> datapath,
+                                                   const GatewayState& desired) const;
+    Result<Preparation> compare_with(const Config& config, const Observation& seen);
+    void forget_attempt(const Memory& former, bool mounted);
 
     std::string instance_;
     NetlinkSocket route_socket_;

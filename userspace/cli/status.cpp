@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "kernel/privileges.h"
+#include "kernel/status_reader.h"
+
+namespace linkbal {
+
+namespace {
+
+using nlohmann::json;
+
+json to_json(const Traffic& traffic, double rate) {
+    return {{"packets", traffic.packets}, {"bytes", traffic.bytes}, {"bits_per_second", rate}};
+}
+
+json to_json(const UplinkStatus& uplink) {
+    return {{"name", uplink.name},
+            {"interface", uplink.interface},
+            {"table", uplink.table},
+            {"weight", uplink.weight},
+            {"state", uplink_state_name(uplink.state)},
+            {"reason", uplink.reason},
+            {"share", {{"ipv4", uplink.share[0]}, {"ipv6", uplink.share[1]}}},
+            {"connections_total", uplink.connections_total},
+            {"connections", uplink.connections},
+            {"tx", to_json(uplink.tx, uplink.tx_rate)},
+            {"rx", to_json(uplink.rx, uplink.rx_rate)}};
+}
+
+void print_for_programs(const GatewayStatus& status) {
+    json document{{"datapath", status.datapath},
+                  {"uplinks", json::array()},
+                  {"fastpath", {{"flows", 0}, {"hits", 0}, {"misses", 0}}},
+                  {"verdicts", json::object()}};
+    for (const UplinkStatus& uplink : status.uplinks) {
+        document["uplinks"].push_back(to_json(uplink));
+    }
+    for (const VerdictStatus& verdict : status.verdicts) {
+        document["verdicts"][verdict.name] = {{"packets", verdict.packets},
+                                              {"bytes", verdict.bytes}};
+    }
+    fmt::print("{}\n", document.dump(2));
+}
+
+// "12.3 Mbit/s"
+std::string rate_text(double bits_per_second) {
+    constexpr std::array units{"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
+    size_t unit = 0;
+    while (bits_per_second >= 1000 && unit + 1 < units.size()) {
+        bits_per_second /= 1000;
+        ++unit;
+    }
+    return fmt::format("{:.{}f} {}", bits_per_second, unit == 0 ? 0 : 1, units.at(unit));
+}
+
+std::string share_text(const UplinkStatus& uplink) {
+    return fmt::format("{:.1f}/{:.1f} %", uplink.share[0] * 100, uplink.share[1] * 100);
+}
+
+void print_for_people(const GatewayStatus& status) {
+    fmt::print("datapath  {}\n", status.datapath);
+    if (status.uplinks.empty()) {
+        return;
+    }
+    constexpr auto row = "{:<15} {:<15} {:<5} {:>6} {:>13} {:>9} {:>11} {:>13} {:>13}  {}\n";
+    fmt::print("\n");
+    fmt::print(row, "uplink", "interface", "state", "weight", "share v4/v6", "open", "total", "tx",
+               "rx", "why");
+    for (const UplinkStatus& uplink : status.uplinks) {
+        fmt::print(row, uplink.name, uplink.interface, uplink_state_name(uplink.state),
+                   uplink.weight, share_text(uplink), uplink.connections,
+                   uplink.connections_total, rate_text(uplink.tx_rate),
+                   rate_text(uplink.rx_rate), uplink.reason);
+    }
+}
+
+} // namespace
+
+void add_status_options(CLI::App& app, Options& options) {
+    add_json_option(app, options);
+    app.add_option("--interval", options.interval_ms,
+                   "milliseconds over which rates are measured; 0: no rates")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 60000));
+}
+
+int run_status(const Options& options) {
+    if (const auto allowed = require_capabilities("linkbal status"); !allowed) {
+        report(allowed.error());
+        return exit_failed;
+    }
+    const auto status =
+        read_status(options.instance, std::chrono::milliseconds(options.interval_ms));
+    if (!status) {
+        report(status.error());
+        return exit_failed;
+    }
+    options.json ? print_for_programs(*status) : print_for_people(*status);
+    return exit_done;
+}
+
+} // namespace linkbal

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which program sits where, as values.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/gateway_state.h"
+
+namespace linkbal {
+
+enum class AttachRole : uint8_t {
+    lan_ingress,   // lb_classify
+    lan_egress,    // lb_count_rx
+    uplink_egress, // lb_count_tx
+};
+
+struct Attachment {
+    std::string device;
+    AttachRole role = AttachRole::lan_ingress;
+    bool tcx = true; // else a clsact filter
+    auto operator<=>(const Attachment&) const = default;
+};
+
+// Every attachment that `state` asks for, sorted.
+std::vector<Attachment> wanted_attachments(const DatapathState& state);
+
+// "ingress" or "egress"; the name of the program.
+std::string_view attach_direction(AttachRole role);
+std::string_view attach_program(AttachRole role);
+std::optional<AttachRole> role_of_program(std::string_view program);
+
+// The datapath as it is. Parts that are missing or of another ABI are empty, so that a comparison
+// with what is wanted asks for them.
+struct ActualDatapath {
+    DatapathState state;
+    std::vector<Attachment> attachments; // sorted; those that run the pinned programs now
+    // Sorted. Left over: another program, or a device that is gone, or detached by hand. To attach
+    // what is wanted mends it, the others are to be detached.
+    std::vector<Attachment> outdated;
+    bool current = false; // the programs are this binary's, complete, and use the pinned maps
+};
+
+} // namespace linkbal

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What `linkbal status` shows, to people and to programs, from the same values.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linkbal {
+
+enum class UplinkState : uint8_t { up, down, draining };
+std::string_view uplink_state_name(UplinkState state);
+
+struct Traffic {
+    uint64_t packets = 0;
+    uint64_t bytes = 0; // as on the wire, link-layer header included
+};
+
+struct UplinkStatus {
+    std::string name;
+    std::string interface;
+    uint32_t table = 0;
+    uint32_t weight = 0;
+    UplinkState state = UplinkState::down;
+    std::string reason;
+    std::array<double, 2> share{}; // of the buckets, by Family, 0 to 1
+    uint64_t connections_total = 0; // since the first `up`, opened from either side
+    uint64_t connections = 0;       // in conntrack now
+    Traffic tx{}, rx{};              // forwarded
+    double tx_rate = 0, rx_rate = 0; // bits per second over the interval that was asked for
+};
+
+struct VerdictStatus {
+    std::string name;
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
+};
+
+struct GatewayStatus {
+    std::string datapath; // "classify", or "down" where nothing is loaded
+    std::vector<UplinkStatus> uplinks;
+    std::vector<VerdictStatus> verdicts; // what the classifier did to packets from the LAN
+};
+
+} // namespace linkbal

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which of an instance's programs sit on which devices. What was attached is written down in bpffs,
+// so that it is found again whatever became of the rest:
+//
+//   links/DEVICE-DIRECTION    the link (TCX)
+//   filters/DEVICE-DIRECTION  an empty directory: our filter is in the device's clsact qdisc
+//   qdiscs/DEVICE@IFINDEX     an empty directory: we made that qdisc
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/attachment.h"
+#include "util/fd.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+struct FoundAttachment {
+    Attachment attachment;
+    uint32_t program_id = 0; // 0: nothing is attached there any more
+};
+
+// `directory` is the instance's; `program` is the one that the attachment's role asks for.
+Status attach_to_device(const std::string& directory, const Attachment& attachment,
+                        const Fd& program);
+Status detach_from_device(const std::string& directory, const Attachment& attachment);
+Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory);
+// All of them, and the directories.
+Status detach_all(const std::string& directory);
+
+} // namespace linkbal

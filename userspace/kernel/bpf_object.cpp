@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/bpf_object.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include <fcntl.h>
+
+#include <linkbal.skel.h>
+
+#include "kernel/bpf_map.h"
+#include "kernel/bpffs.h"
+#include "kernel/libbpf_log.h"
+
+namespace linkbal {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr auto settings_name = "settings"sv; // the object's .rodata
+constexpr std::array map_names{settings_name, "buckets"sv,         "turns"sv,
+                               "bypass4"sv,   "bypass6"sv,         "devices"sv,
+                               "uplinks"sv,   "uplink_counters"sv, "verdict_counters"sv};
+constexpr std::array program_names{"lb_classify"sv, "lb_count_tx"sv, "lb_count_rx"sv};
+
+using Skeleton = std::unique_ptr<linkbal_bpf, decltype(&linkbal_bpf::destroy)>;
+
+std::string map_path(const std::string& directory, std::string_view name) {
+    return fmt::format("{}/{}", directory, name);
+}
+std::string program_directory(const std::string& directory) {
+    return directory + "/programs";
+}
+std::string program_path(const std::string& directory, std::string_view name) {
+    return fmt::format("{}/{}", program_directory(directory), name);
+}
+
+bpf_map* find_map(const linkbal_bpf& skeleton, std::string_view name) {
+    return name == settings_name ? skeleton.maps.rodata
+                                 : bpf_object__find_map_by_name(skeleton.obj, name.data());
+}
+
+bool is_compatible(const bpf_map* map, const bpf_map_info& there) {
+    return there.type == bpf_map__type(map) && there.key_size == bpf_map__key_size(map) &&
+           there.value_size == bpf_map__value_size(map) &&
+           there.max_entries == bpf_map__max_entries(map) &&
+           there.map_flags == bpf_map__map_flags(map);
+}
+
+// The settings are part of the programs, so each load has its own.
+Status reuse_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
+    for (const auto& [name, fd] : previous.maps) {
+        bpf_map* map = name == settings_name ? nullptr : find_map(skeleton, name);
+        const auto there = map_info(fd);
+        if (map == nullptr || !there || !is_compatible(map, *there)) {
+            continue;
+        }
+        if (const int error = bpf_map__reuse_fd(map, fd.get()); error != 0) {
+            return fail_errno(-error, fmt::format("taking over the BPF map {}", name));
+        }
+    }
+    return {};
+}
+
+Fd duplicate(int fd) {
+    return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
+BpfObject take_descriptors(const linkbal_bpf& skeleton,
+                           const std::map<std::string_view, bpf_map*>& maps) {
+    BpfObject object;
+    for (const auto& [name, map] : maps) {
+        object.maps.emplace(name, duplicate(bpf_map__fd(map)));
+    }
+    for (const auto name : program_names) {
+        const auto* program = bpf_object__find_program_by_name(skeleton.obj, name.data());
+        object.programs.emplace(name, duplicate(bpf_program__fd(program)));
+    }
+    return object;
+}
+
+tl::unexpected<Error> load_failure(int code, const LibbpfLog& log) {
+    keep_failed_load_log(log.text());
+    auto error = fail_errno(code, "loading the BPF programs");
+    error.value().message += ": " + log_reason(log.text());
+    return error;
+}
+
+std::set<uint32_t> used_maps(const Fd& program) {
+    std::array<__u32, 64> ids{};
+    bpf_prog_info info{};
+    info.nr_map_ids = ids.size();
+    info.map_ids = reinterpret_cast<__u64>(ids.data());
+    __u32 size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) {
+        return {0}; // an id that no map has
+    }
+    return {ids.begin(), ids.begin() + std::min<size_t>(info.nr_map_ids, ids.size())};
+}
+
+} // namespace
+
+// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): it tells builds apart, no more.
+uint64_t embedded_object_id() {
+    static const uint64_t id = [] {
+        size_t size = 0;
+        const auto* bytes = static_cast<const uint8_t*>(linkbal_bpf::elf_bytes(&size));
+        uint64_t hash = 0xcbf29ce484222325;
+        for (size_t i = 0; i < size; ++i) {
+            hash = (hash ^ bytes[i]) * 0x100000001b3;
+        }
+        return hash;
+    }();
+    return id;
+}
+
+Result<BpfObject> load_object(const lb_settings& settings, const BpfObject& previous) {
+    const LibbpfLog log;
+    const Skeleton skeleton(linkbal_bpf::open(), &linkbal_bpf::destroy);
+    if (!skeleton) {
+        return load_failure(errno, log);
+    }
+    // Before maps are taken over: that renames them to the 15 bytes that the kernel keeps.
+    std::map<std::string_view, bpf_map*> maps;
+    for (const auto name : map_names) {
+        maps.emplace(name, find_map(*skeleton, name));
+    }
+    skeleton->rodata->settings = settings;
+    const bool same_abi = object_settings(previous).has_value();
+    if (const auto reused = same_abi ? reuse_maps(*skeleton, previous) : Status(); !reused) {
+        return tl::unexpected(reused.error());
+    }
+    if (const int error = linkbal_bpf::load(skeleton.get()); error != 0) {
+        return load_failure(-error, log);
+    }
+    return take_descriptors(*skeleton, maps);
+}
+
+Result<BpfObject> open_object(const std::string& directory) {
+    BpfObject object;
+    const auto open = [](auto& into, std::string_view name, const std::string& path) -> Status {
+        auto fd = open_pin(path);
+        if (!fd) {
+            return tl::unexpected(fd.error());
+        }
+        if (*fd) {
+            into.emplace(name, std::move(*fd));
+        }
+        return {};
+    };
+    for (const auto name : map_names) {
+        if (auto opened = open(object.maps, name, map_path(directory, name)); !opened) {
+            return tl::unexpected(opened.error());
+        }
+    }
+    for (const auto name : program_names) {
+        if (auto opened = open(object.programs, name, program_path(directory, name)); !opened) {
+            return tl::unexpected(opened.error());
+        }
+    }
+    return object;
+}
+
+Status pin_object(const BpfObject& object, const std::string& directory) {
+    for (const auto& path : {directory, program_directory(directory)}) {
+        if (auto made = make_directory(path); !made) {
+            return made;
+        }
+    }
+    for (const auto& [name, fd] : object.maps) {
+        if (auto pinned = replace_pin(fd.get(), map_path(directory, name)); !pinned) {
+            return pinned;
+        }
+    }
+    for (const auto& [name, fd] : object.programs) {
+        if (auto pinned = replace_pin(fd.get(), program_path(directory, name)); !pinned) {
+            return pinned;
+        }
+    }
+    return {};
+}
+
+Status unpin_object(const std::string& directory) {
+    const auto programs = program_directory(directory);
+    for (const auto& name : list_directory(programs)) {
+        if (auto removed = remove_pin(fmt::format("{}/{}", programs, name)); !removed) {
+            return removed;
+        }
+    }
+    if (auto removed = remove_directory(programs); !removed) {
+        return removed;
+    }
+    for (const auto name : map_names) {
+        const auto path = map_path(directory, name);
+        for (const auto& pin : {path, path + "~"}) {
+            if (auto removed = remove_pin(pin); !removed) {
+                return removed;
+            }
+        }
+    }
+    return {};
+}
+
+std::optional<lb_settings> object_settings(const BpfObject& object) {
+    const auto map = object.maps.find(settings_name);
+    if (map == object.maps.end()) {
+        return std::nullopt;
+    }
+    const auto info = map_info(map->second);
+    if (!info || info->value_size != sizeof(lb_settings)) {
+        return std::nullopt;
+    }
+    const auto settings = map_lookup<lb_settings>(map->second, uint32_t{0});
+    if (!settings || !*settings || (*settings)->abi_version != LB_ABI_VERSION) {
+        return std::nullopt;
+    }
+    return **settings;
+}
+
+bool is_complete(const BpfObject& object) {
+    if (object.maps.size() != map_names.size() || object.programs.size() != program_names.size()) {
+        return false;
+    }
+    std::set<uint32_t> here;
+    for (const auto& [name, map] : object.maps) {
+        const auto info = map_info(map);
+        here.insert(info ? info->id : 0);
+    }
+    return std::ranges::all_of(object.programs, [&](const auto& program) {
+        return std::ranges::includes(here, used_maps(program.second));
+    });
+}
+
+} // namespace linkbal

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/datapath.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include <net/if.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "kernel/attachments.h"
+#include "kernel/bpf_map.h"
+#include "kernel/bpffs.h"
+#include "kernel/datapath_maps.h"
+
+namespace linkbal {
+
+namespace {
+
+static_assert(static_cast<int>(HashMode::connection) == LB_HASH_CONNECTION);
+static_assert(static_cast<int>(HashMode::source) == LB_HASH_SOURCE);
+static_assert(static_cast<int>(HashMode::destination) == LB_HASH_DESTINATION);
+static_assert(static_cast<int>(HashMode::source_destination) == LB_HASH_SOURCE_DESTINATION);
+static_assert(static_cast<int>(Family::ipv4) == LB_IPV4);
+static_assert(static_cast<int>(Family::ipv6) == LB_IPV6);
+
+std::string_view bypass_name(Family family) {
+    return family == Family::ipv4 ? "bypass4" : "bypass6";
+}
+
+Result<uint32_t> random_seed() {
+    uint32_t seed = 0;
+    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+        return fail_errno(errno, "asking for a random number");
+    }
+    return seed;
+}
+
+uint32_t program_id(const Fd& program) {
+    bpf_prog_info info{};
+    __u32 size = sizeof(info);
+    return bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0 ? info.id : 0;
+}
+
+Status read_attachments(const std::string& directory, const BpfObject& object,
+                        ActualDatapath& actual) {
+    const auto found = find_attachments(directory);
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    for (const auto& [attachment, id] : *found) {
+        const auto program = object.programs.find(attach_program(attachment.role));
+        const bool ours =
+            id != 0 && program != object.programs.end() && program_id(program->second) == id;
+        (ours ? actual.attachments : actual.outdated).push_back(attachment);
+    }
+    std::ranges::sort(actual.attachments);
+    std::ranges::sort(actual.outdated);
+    return {};
+}
+
+std::vector<std::string> lan_names(const DeviceTable& devices) {
+    std::vector<std::string> names;
+    for (const auto& [ifindex, uplink] : devices) {
+        std::array<char, IF_NAMESIZE> name{};
+        if (uplink == LB_NO_UPLINK && if_indextoname(ifindex, name.data()) != nullptr) {
+            names.emplace_back(name.data());
+        }
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+Status read_state(const BpfObject& object, const lb_settings& settings, DatapathState& state) {
+    const auto& maps = object.maps;
+    state.mark_mask = settings.mark_mask;
+    state.hash = static_cast<HashMode>(settings.hash_mode);
+    const auto devices = read_devices(maps.at("devices"));
+    if (!devices) {
+        return tl::unexpected(devices.error());
+    }
+    state.lan_devices = lan_names(*devices);
+    auto uplinks = read_uplinks(maps.at("uplinks"), *devices);
+    if (!uplinks) {
+        return tl::unexpected(uplinks.error());
+    }
+    state.uplinks = std::move(*uplinks);
+    for (const Family family : families) {
+        auto buckets = read_buckets(maps.at("buckets"), family);
+        const auto bypass = read_bypass(maps.find(bypass_name(family))->second, family);
+        if (!buckets || !bypass) {
+            return tl::unexpected(buckets ? bypass.error() : buckets.error());
+        }
+        state.buckets.at(static_cast<size_t>(family)) = std::move(*buckets);
+        state.bypass.insert(state.bypass.end(), bypass->begin(), bypass->end());
+    }
+    std::ranges::sort(state.bypass);
+    return {};
+}
+
+void add(lb_uplink_counters& sum, const lb_uplink_counters& part) {
+    sum.tx_packets += part.tx_packets;
+    sum.tx_bytes += part.tx_bytes;
+    sum.rx_packets += part.rx_packets;
+    sum.rx_bytes += part.rx_bytes;
+    sum.picks += part.picks;
+}
+
+void add(lb_verdict_counters& sum, const lb_verdict_counters& part) {
+    sum.packets += part.packets;
+    sum.bytes += part.bytes;
+}
+
+template <typename Counters, size_t size>
+Status sum_counters(const Fd& map, std::array<Counters, size>& sums) {
+    for (uint32_t key = 0; key < size; ++key) {
+        const auto parts = map_lookup_per_cpu<Counters>(map, key);
+        if (!parts) {
+            return tl::unexpected(parts.error());
+        }
+        std::ranges::for_each(*parts, [&](const auto& part) { add(sums.at(key), part); });
+    }
+    return {};
+}
+
+} // namespace
+
+Datapath::Datapath(std::string instance)
+    : directory_(fmt::format("{}/{}", bpffs_path, std::move(instance))) {}
+
+Result<BpfObject> Datapath::pinned() const {
+    return open_object(directory_);
+}
+
+Result<Fd> Datapath::map(std::string_view name) const {
+    auto fd = open_pin(fmt::format("{}/{}", directory_, name));
+    if (fd && !*fd) {
+        return fail("{}/{} is missing: the datapath is not loaded", directory_, name);
+    }
+    return fd;
+}
+
+Result<std::optional<ActualDatapath>> Datapath::read() const {
+    struct stat info {};
+    if (stat(directory_.c_str(), &info) != 0) {
+        return std::nullopt;
+    }
+    const auto object = pinned();
+    if (!object) {
+        return tl::unexpected(object.error());
+    }
+    ActualDatapath actual;
+    if (auto found = read_attachments(directory_, *object, actual); !found) {
+        return tl::unexpected(found.error());
+    }
+    const auto& first = actual.attachments.empty() ? actual.outdated : actual.attachments;
+    actual.state.use_tcx = first.empty() || first.front().tcx;
+    const auto settings = object_settings(*object);
+    if (!settings || !is_complete(*object)) {
+        return actual;
+    }
+    actual.current = settings->object_id == embedded_object_id();
+    if (auto filled = read_state(*object, *settings, actual.state); !filled) {
+        return tl::unexpected(filled.error());
+    }
+    return actual;
+}
+
+Result<BpfObject> Datapath::load(const DatapathState& desired,
+                                 const KernelFeatures& features) const {
+    const auto previous = pinned();
+    if (!previous) {
+        return tl::unexpected(previous.error());
+    }
+    const auto former = object_settings(*previous);
+    const auto seed = former ? Result<uint32_t>(former->hash_seed) : random_seed();
+    if (!seed) {
+        return tl::unexpected(seed.error());
+    }
+    const lb_settings settings{
+        .object_id = embedded_object_id(),
+        .abi_version = LB_ABI_VERSION,
+        .hash_seed = *seed,
+        .mark_mask = desired.mark_mask,
+        .mark_shift = static_cast<__u8>(std::countr_zero(desired.mark_mask)),
+        .hash_mode = static_cast<__u8>(desired.hash),
+        .has_conntrack = features.conntrack_lookup,
+        .padding = 0,
+    };
+    return load_object(settings, *previous);
+}
+
+Result<BpfObject> Datapath::install(const BpfObject& object) {
+    auto former = pinned();
+    if (!former) {
+        return former;
+    }
+    if (auto installed = pin_object(object, directory_); !installed) {
+        (void)(former->empty() ? remove() : pin_object(*former, directory_));
+        return tl::unexpected(installed.error());
+    }
+    return former;
+}
+
+Status Datapath::attach(const Attachment& attachment) {
+    const auto program = map(fmt::format("programs/{}", attach_program(attachment.role)));
+    if (!program) {
+        return tl::unexpected(program.error());
+    }
+    return attach_to_device(directory_, attachment, *program);
+}
+
+Status Datapath::detach(const Attachment& attachment) {
+    return detach_from_device(directory_, attachment);
+}
+
+Status Datapath::set_buckets(Family family, const BucketAssignment& assignment) {
+    const auto buckets = map("buckets");
+    const auto uplinks = map("uplinks");
+    if (!buckets || !uplinks) {
+        return tl::unexpected(buckets ? uplinks.error() : buckets.error());
+    }
+    return write_buckets(*buckets, *uplinks, family, assignment);
+}
+
+Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
+    for (const Family family : families) {
+        const auto bypass = map(bypass_name(family));
+        if (!bypass) {
+            return tl::unexpected(bypass.error());
+        }
+        if (auto written = write_bypass(*bypass, family, prefixes); !written) {
+            return written;
+        }
+    }
+    return {};
+}
+
+Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
+    const auto fd = map("uplinks");
+    return fd ? write_uplinks(*fd, uplinks) : tl::unexpected(fd.error());
+}
+
+Status Datapath::set_devices(std::span<const std::string> lan_devices,
+                             std::span<const DatapathUplink> uplinks) {
+    const auto fd = map("devices");
+    const auto table = device_table(lan_devices, uplinks);
+    if (!fd || !table) {
+        return tl::unexpected(fd ? table.error() : fd.error());
+    }
+    return write_devices(*fd, *table);
+}
+
+Status Datapath::remove() {
+    if (auto detached = detach_all(directory_); !detached) {
+        return detached;
+    }
+    if (auto unpinned = unpin_object(directory_); !unpinned) {
+        return unpinned;
+    }
+    return remove_directory(directory_);
+}
+
+Result<DatapathCounters> Datapath::counters() const {
+    DatapathCounters counters;
+    const auto uplinks = map("uplink_counters");
+    const auto verdicts = map("verdict_counters");
+    if (!uplinks || !verdicts) {
+        return tl::unexpected(uplinks ? verdicts.error() : uplinks.error());
+    }
+    const auto summed = sum_counters(*uplinks, counters.uplinks).and_then([&] {
+        return sum_counters(*verdicts, counters.verdicts);
+    });
+    if (!summed) {
+        return tl::unexpected(summed.error());
+    }
+    return counters;
+}
+
+} // namespace linkbal

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The datapath of one instance: programs, maps and attachments, pinned below /sys/fs/bpf/INSTANCE.
+// Each operation is one step that can be undone by the same operation with the former value;
+// nothing is kept in this object but the name.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/attachment.h"
+#include "core/gateway_state.h"
+#include "kernel/bpf_object.h"
+#include "kernel/features.h"
+#include "linkbal/abi.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+// Summed over all CPUs.
+struct DatapathCounters {
+    std::array<lb_uplink_counters, LB_UPLINK_IDS> uplinks{}; // by uplink id
+    std::array<lb_verdict_counters, LB_VERDICTS> verdicts{}; // by enum lb_verdict
+};
+
+class Datapath {
+  public:
+    explicit Datapath(std::string instance);
+
+    // Where the pins are: /sys/fs/bpf/INSTANCE.
+    [[nodiscard]] const std::string& directory() const { return directory_; }
+
+    // What is there; nullopt if nothing is pinned.
+    [[nodiscard]] Result<std::optional<ActualDatapath>> read() const;
+
+    // Loads this binary's programs, to be installed. The seed of the hash and all maps that still
+    // fit are taken over from what is pinned. Changes nothing. A rejection by the verifier carries
+    // the last lines of its log; failed_load_log() (kernel/libbpf_log.h) has the rest.
+    [[nodiscard]] Result<BpfObject> load(const DatapathState& desired,
+                                         const KernelFeatures& features) const;
+    // Pins the object in the place of the one before, which it returns (empty if there was none).
+    // What is attached runs on as it is: attach() switches it over, one by one and without a gap.
+    // On failure the former pins are back. Undo: install() the former one, or remove() if it is
+    // empty.
+    Result<BpfObject> install(const BpfObject& object);
+
+    // Puts the pinned program on the device, or in the place of the one that we have there.
+    Status attach(const Attachment& attachment);
+    // Content if it is not there.
+    Status detach(const Attachment& attachment);
+
+    // Switches a family over in one step; an empty assignment leaves it without buckets.
+    Status set_buckets(Family family, const BucketAssignment& assignment);
+    // Adds and deletes the difference.
+    Status set_bypass(std::span<const Prefix> prefixes);
+    // Names and weights for readers. Uplinks that are not listed are cleared.
+    Status set_uplinks(std::span<const DatapathUplink> uplinks);
+    // Which devices are the LAN's and which are uplinks; an interface that is missing is an error
+    // and changes nothing.
+    Status set_devices(std::span<const std::string> lan_devices,
+                       std::span<const DatapathUplink> uplinks);
+
+    // Detaches and unpins everything of this instance; content if there is nothing.
+    Status remove();
+
+    [[nodiscard]] Result<DatapathCounters> counters() const;
+
+  private:
+    [[nodiscard]] Result<BpfObject> pinned() const;
+    [[nodiscard]] Result<Fd> map(std::string_view name) const;
+    std::string directory_;
+};
+
+} // namespace linkbal

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/datapath_maps.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include <bpf/btf.h>
+#include <net/if.h>
+
+#include "core/buckets.h"
+#include "kernel/bpf_map.h"
+
+namespace linkbal {
+
+namespace {
+
+using Btf = std::unique_ptr<btf, decltype(&btf__free)>;
+
+Result<Fd> make_inner_map(const Fd& types) {
+    const auto info = map_info(types);
+    if (!info) {
+        return tl::unexpected(info.error());
+    }
+    const Fd loaded(bpf_btf_get_fd_by_id(info->btf_id));
+    const Btf known(btf__load_from_kernel_by_id(info->btf_id), &btf__free);
+    bpf_map_create_opts options{};
+    options.sz = sizeof(options);
+    if (loaded && known) {
+        options.btf_fd = static_cast<__u32>(loaded.get());
+        options.btf_key_type_id = static_cast<__u32>(btf__find_by_name(known.get(), "__u32"));
+        options.btf_value_type_id =
+            static_cast<__u32>(btf__find_by_name(known.get(), "lb_buckets"));
+    }
+    Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "lb_buckets", sizeof(uint32_t), sizeof(lb_buckets), 1,
+                          &options));
+    if (!map) {
+        return fail_errno(errno, "making a BPF map for buckets");
+    }
+    return map;
+}
+
+template <typename Key>
+Key prefix_key(const Prefix& prefix) {
+    Key key{};
+    key.length = prefix.length();
+    std::ranges::copy(prefix.address().bytes(), std::begin(key.address));
+    return key;
+}
+
+template <typename Key>
+Result<std::vector<Prefix>> read_prefixes(const Fd& bypass) {
+    const auto keys = map_keys<Key>(bypass);
+    if (!keys) {
+        return tl::unexpected(keys.error());
+    }
+    std::vector<Prefix> prefixes;
+    for (const auto& key : *keys) {
+        prefixes.emplace_back(IpAddress(std::span<const uint8_t>(key.address)), key.length);
+    }
+    std::ranges::sort(prefixes);
+    return prefixes;
+}
+
+template <typename Key>
+Status write_prefixes(const Fd& bypass, const std::set<Prefix>& wanted) {
+    const auto present = read_prefixes<Key>(bypass);
+    if (!present) {
+        return tl::unexpected(present.error());
+    }
+    for (const auto& prefix : wanted) {
+        const bool there = std::ranges::binary_search(*present, prefix);
+        const auto added =
+            there ? Status() : map_update(bypass, prefix_key<Key>(prefix), uint8_t{1});
+        if (!added) {
+            return tl::unexpected(added.error().within(prefix.str()));
+        }
+    }
+    for (const auto& prefix : *present) {
+        const auto deleted =
+            wanted.contains(prefix) ? Status() : map_delete(bypass, prefix_key<Key>(prefix));
+        if (!deleted) {
+            return tl::unexpected(deleted.error().within(prefix.str()));
+        }
+    }
+    return {};
+}
+
+template <size_t size>
+void copy_name(char (&to)[size], const std::string& from) {
+    std::memcpy(to, from.data(), std::min(from.size(), size - 1));
+}
+
+lb_uplink uplink_entry(const DatapathUplink& uplink) {
+    lb_uplink entry{};
+    copy_name(entry.name, uplink.name);
+    copy_name(entry.interface, uplink.device);
+    entry.ifindex = if_nametoindex(uplink.device.c_str());
+    entry.weight = uplink.weight;
+    return entry;
+}
+
+bool is_same(const lb_uplink& a, const lb_uplink& b) {
+    return std::memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+DatapathUplink uplink_value(uint32_t id, const lb_uplink& entry, const DeviceTable& devices) {
+    const auto device = devices.find(entry.ifindex);
+    const bool alive = device != devices.end() && device->second == id &&
+                       if_nametoindex(entry.interface) == entry.ifindex;
+    return {id, entry.name, alive ? entry.interface : "", entry.weight};
+}
+
+} // namespace
+
+Status write_buckets(const Fd& buckets, const Fd& types, Family family,
+                     const BucketAssignment& assignment) {
+    const auto key = static_cast<uint32_t>(family);
+    if (assignment.empty()) {
+        return map_delete(buckets, key);
+    }
+    if (assignment.size() != LB_BUCKETS) {
+        return fail("{} buckets instead of {}", assignment.size(), LB_BUCKETS);
+    }
+    const auto inner = make_inner_map(types);
+    if (!inner) {
+        return tl::unexpected(inner.error());
+    }
+    const auto table = std::make_unique<lb_buckets>();
+    std::ranges::copy(assignment, std::begin(table->uplink));
+    std::ranges::copy(interleave(assignment), std::begin(table->order));
+    if (auto filled = map_update(*inner, uint32_t{0}, *table); !filled) {
+        return filled;
+    }
+    return map_update(buckets, key, inner->get());
+}
+
+Result<BucketAssignment> read_buckets(const Fd& buckets, Family family) {
+    const auto id = map_lookup<uint32_t>(buckets, static_cast<uint32_t>(family));
+    if (!id || !*id) {
+        return id ? Result<BucketAssignment>(BucketAssignment{}) : tl::unexpected(id.error());
+    }
+    const Fd inner(bpf_map_get_fd_by_id(**id));
+    const auto table = std::make_unique<lb_buckets>();
+    const uint32_t zero = 0;
+    if (!inner || bpf_map_lookup_elem(inner.get(), &zero, table.get()) != 0) {
+        return fail_errno(errno, "reading the buckets");
+    }
+    return BucketAssignment(std::begin(table->uplink), std::end(table->uplink));
+}
+
+Status write_bypass(const Fd& bypass, Family family, std::span<const Prefix> prefixes) {
+    std::set<Prefix> wanted;
+    std::ranges::copy_if(prefixes, std::inserter(wanted, wanted.end()),
+                         [&](const Prefix& prefix) { return prefix.family() == family; });
+    return family == Family::ipv4 ? write_prefixes<lb_prefix4>(bypass, wanted)
+                                  : write_prefixes<lb_prefix6>(bypass, wanted);
+}
+
+Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family) {
+    return family == Family::ipv4 ? read_prefixes<lb_prefix4>(bypass)
+                                  : read_prefixes<lb_prefix6>(bypass);
+}
+
+Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
+                                 std::span<const DatapathUplink> uplinks) {
+    DeviceTable table;
+    const auto add = [&](const std::string& device, uint32_t uplink) -> Status {
+        const uint32_t ifindex = if_nametoindex(device.c_str());
+        if (ifindex == 0) {
+            return fail_errno(ENODEV, fmt::format("interface {}", device));
+        }
+        table[ifindex] = uplink;
+        return {};
+    };
+    for (const auto& device : lan_devices) {
+        if (auto added = add(device, LB_NO_UPLINK); !added) {
+            return tl::unexpected(added.error());
+        }
+    }
+    for (const auto& uplink : uplinks) {
+        if (auto added = add(uplink.device, uplink.id); !added) {
+            return tl::unexpected(added.error());
+        }
+    }
+    return table;
+}
+
+Status write_devices(const Fd& devices, const DeviceTable& table) {
+    const auto present = read_devices(devices);
+    if (!present) {
+        return tl::unexpected(present.error());
+    }
+    for (const auto& [ifindex, uplink] : table) {
+        const auto there = present->find(ifindex);
+        if (there != present->end() && there->second == uplink) {
+            continue;
+        }
+        if (auto written = map_update(devices, ifindex, lb_device{uplink}); !written) {
+            return written;
+        }
+    }
+    for (const auto& [ifindex, uplink] : *present) {
+        const auto deleted = table.contains(ifindex) ? Status() : map_delete(devices, ifindex);
+        if (!deleted) {
+            return deleted;
+        }
+    }
+    return {};
+}
+
+Result<DeviceTable> read_devices(const Fd& devices) {
+    const auto keys = map_keys<uint32_t>(devices);
+    if (!keys) {
+        return tl::unexpected(keys.error());
+    }
+    DeviceTable table;
+    for (const uint32_t ifindex : *keys) {
+        const auto device = map_lookup<lb_device>(devices, ifindex);
+        if (!device) {
+            return tl::unexpected(device.error());
+        }
+        if (*device) {
+            table[ifindex] = (*device)->uplink;
+        }
+    }
+    return table;
+}
+
+Status write_uplinks(const Fd& uplinks, std::span<const DatapathUplink> wanted) {
+    for (uint32_t id = 1; id < LB_UPLINK_IDS; ++id) {
+        const auto uplink = std::ranges::find(wanted, id, &DatapathUplink::id);
+        const lb_uplink entry = uplink == wanted.end() ? lb_uplink{} : uplink_entry(*uplink);
+        const auto there = map_lookup<lb_uplink>(uplinks, id);
+        if (!there) {
+            return tl::unexpected(there.error());
+        }
+        const bool same = *there && is_same(**there, entry);
+        if (auto written = same ? Status() : map_update(uplinks, id, entry); !written) {
+            return written;
+        }
+    }
+    return {};
+}
+
+Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const DeviceTable& devices) {
+    std::vector<DatapathUplink> found;
+    for (uint32_t id = 1; id < LB_UPLINK_IDS; ++id) {
+        const auto entry = map_lookup<lb_uplink>(uplinks, id);
+        if (!entry) {
+            return tl::unexpected(entry.error());
+        }
+        if (*entry && (*entry)->name[0] != '\0') {
+            found.push_back(uplink_value(id, **entry, devices));
+        }
+    }
+    return found;
+}
+
+} // namespace linkbal

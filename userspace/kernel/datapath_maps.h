@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The contents of the datapath's maps, written and read as domain values.
+#pragma once
+
+#include <array>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/gateway_state.h"
+#include "linkbal/abi.h"
+#include "util/fd.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+// `types` is any map of the object: the new inner map gets its BTF.
+Status write_buckets(const Fd& buckets, const Fd& types, Family family,
+                     const BucketAssignment& assignment);
+Result<BucketAssignment> read_buckets(const Fd& buckets, Family family);
+
+// Both write the difference; the prefixes of the other family are passed over.
+Status write_bypass(const Fd& bypass, Family family, std::span<const Prefix> prefixes);
+Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family);
+
+// ifindex -> uplink id
+using DeviceTable = std::map<uint32_t, uint32_t>;
+Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
+                                 std::span<const DatapathUplink> uplinks);
+Status write_devices(const Fd& devices, const DeviceTable& table);
+Result<DeviceTable> read_devices(const Fd& devices);
+
+Status write_uplinks(const Fd& uplinks, std::span<const DatapathUplink> wanted);
+// An uplink whose interface is not, or no longer, the one in `devices` has an empty device.
+Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const DeviceTable& devices);
+
+} // namespace linkbal

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/features.h"
+
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <unistd.h>
+
+#include "kernel/netlink.h"
+#include "kernel/tcx.h"
+#include "util/fd.h"
+
+namespace linkbal {
+
+namespace {
+
+using Btf = std::unique_ptr<btf, decltype(&btf__free)>;
+
+bool has_function(const btf* types, const char* name) {
+    return types != nullptr && btf__find_by_name_kind(types, name, BTF_KIND_FUNC) > 0;
+}
+
+bool has_conntrack_lookup(btf* kernel) {
+    if (has_function(kernel, "bpf_skb_ct_lookup")) {
+        return true;
+    }
+    const Btf module(btf__load_module_btf("nf_conntrack", kernel), &btf__free);
+    return has_function(module.get(), "bpf_skb_ct_lookup");
+}
+
+// Any request to conntrack's netlink interface makes the kernel load its modules.
+void load_conntrack_module() {
+    auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+    if (socket) {
+        const nfgenmsg header{.nfgen_family = 0, .version = NFNETLINK_V0, .res_id = 0};
+        constexpr uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
+        (void)socket->request(NetlinkMessage(type, 0, header), "asking for conntrack");
+    }
+}
+
+// "return 0", the smallest tc program.
+Result<Fd> load_trivial_program() {
+    constexpr uint8_t move = BPF_ALU64 | BPF_MOV | BPF_K;
+    constexpr uint8_t leave = BPF_JMP | BPF_EXIT;
+    const std::array<bpf_insn, 2> code{{{move, 0, 0, 0, 0}, {leave, 0, 0, 0, 0}}};
+    Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "lb_probe", "GPL", code.data(), code.size(),
+                             nullptr));
+    if (!program) {
+        return fail_errno(errno, "loading a BPF program (CAP_BPF and CAP_NET_ADMIN are needed)");
+    }
+    return program;
+}
+
+// A kernel that knows TCX says that there is no such device, an older one that the attach type is
+// invalid.
+bool has_tcx(const Fd& program) {
+    constexpr int no_device = 0x7fffffff;
+    const Fd link(bpf_link_create(program.get(), no_device, tcx_attach_type(true), nullptr));
+    return errno == ENODEV;
+}
+
+} // namespace
+
+Result<KernelFeatures> probe_features() {
+    const auto program = load_trivial_program();
+    if (!program) {
+        return tl::unexpected(program.error());
+    }
+    const Btf kernel(btf__load_vmlinux_btf(), &btf__free);
+    if (!kernel) {
+        return fail("this kernel has no BTF (/sys/kernel/btf/vmlinux): Linux 5.4 and later with "
+                    "CONFIG_DEBUG_INFO_BTF has it");
+    }
+    KernelFeatures features{.conntrack_lookup = has_conntrack_lookup(kernel.get()),
+                            .tcx = has_tcx(*program)};
+    if (!features.conntrack_lookup) {
+        load_conntrack_module();
+        features.conntrack_lookup = has_conntrack_lookup(kernel.get());
+    }
+    return features;
+}
+
+std::vector<std::string> missing_features(const KernelFeatures& features) {
+    std::vector<std::string> lines;
+    if (!features.conntrack_lookup) {
+        lines.emplace_back("no conntrack lookup for tc programs (bpf_skb_ct_lookup, Linux 6.0 and "
+                           "later): UDP is spread by ports, not in turn");
+    }
+    if (!features.tcx) {
+        lines.emplace_back("no TCX (Linux 6.6 and later): clsact filters carry the programs");
+    }
+    return lines;
+}
+
+} // namespace linkbal

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the datapath needs of the kernel and what it does without.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "util/result.h"
+
+namespace linkbal {
+
+struct KernelFeatures {
+    bool conntrack_lookup = false; // bpf_skb_ct_lookup()
+    bool tcx = false;
+};
+
+// Fails with one line that names the feature and the kernel version that has it where the datapath
+// can't do without. Loads the conntrack module if the kernel has it as one.
+Result<KernelFeatures> probe_features();
+
+// One line for each optional feature that is missing: which, since when it exists, what is lost.
+std::vector<std::string> missing_features(const KernelFeatures& features);
+
+} // namespace linkbal

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/status_reader.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+
+#include <linux/netlink.h>
+
+#include "core/desired.h"
+#include "core/memory.h"
+#include "kernel/conntrack.h"
+#include "kernel/datapath.h"
+#include "kernel/instance.h"
+#include "kernel/interfaces.h"
+#include "kernel/nftables.h"
+
+namespace linkbal {
+
+namespace {
+
+constexpr std::array<std::string_view, LB_VERDICTS> verdict_names{
+    "picked", "pinned", "established", "proposed", "unpinned",
+    "bypass", "not_ip", "malformed",   "no_uplink"};
+
+// Everything that is read from the kernel, before it is put together.
+struct Readings {
+    Memory memory;
+    std::vector<Interface> interfaces;
+    ActualDatapath datapath;
+    DatapathCounters before, after;
+    std::chrono::duration<double> interval{};
+    std::map<std::string, ConnectionCounters> totals;
+    std::map<uint32_t, uint64_t> open; // by mark
+};
+
+Status read_interfaces_into(Readings& readings) {
+    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+    if (!socket) {
+        return tl::unexpected(socket.error());
+    }
+    auto interfaces = read_interfaces(*socket);
+    if (!interfaces) {
+        return tl::unexpected(interfaces.error());
+    }
+    readings.interfaces = *std::move(interfaces);
+    return {};
+}
+
+Status read_counters_into(Readings& readings, const Datapath& datapath,
+                          std::chrono::milliseconds interval) {
+    const auto start = std::chrono::steady_clock::now();
+    auto before = datapath.counters();
+    if (!before) {
+        return tl::unexpected(before.error());
+    }
+    std::this_thread::sleep_for(interval);
+    auto after = datapath.counters();
+    if (!after) {
+        return tl::unexpected(after.error());
+    }
+    readings.before = *before;
+    readings.after = *after;
+    readings.interval = std::chrono::steady_clock::now() - start;
+    return {};
+}
+
+Status read_connections_into(Readings& readings, const std::string& instance) {
+    auto totals = connection_counters(instance);
+    auto open = count_by_mark(readings.datapath.state.mark_mask);
+    if (!totals || !open) {
+        return tl::unexpected(totals ? open.error() : totals.error());
+    }
+    readings.totals = *std::move(totals);
+    readings.open = *std::move(open);
+    return {};
+}
+
+double share_of(uint32_t id, const BucketAssignment& buckets) {
+    const auto own = std::ranges::count(buckets, static_cast<uint16_t>(id));
+    return buckets.empty() ? 0 : static_cast<double>(own) / static_cast<double>(buckets.size());
+}
+
+// Without health checks the device and the buckets are all that speaks for an uplink.
+void judge(UplinkStatus& status, const std::vector<Interface>& interfaces) {
+    const auto interface = std::ranges::find(interfaces, status.interface, &Interface::name);
+    if (interface == interfaces.end()) {
+        status.reason = fmt::format("{} is not there", status.interface);
+    } else if (!interface->up) {
+        status.reason = fmt::format("{} is switched off", status.interface);
+    } else if (!interface->running) {
+        status.reason = fmt::format("{} has no carrier", status.interface);
+    } else if (status.share[0] + status.share[1] == 0) {
+        status.reason = "stands by: an uplink of a lower tier is used";
+        status.state = UplinkState::up;
+    } else {
+        status.reason = fmt::format("{} has carrier", status.interface);
+        status.state = UplinkState::up;
+    }
+}
+
+void fill_traffic(UplinkStatus& status, const Readings& readings, uint32_t id) {
+    const lb_uplink_counters& before = readings.before.uplinks.at(id);
+    const lb_uplink_counters& after = readings.after.uplinks.at(id);
+    status.tx = {after.tx_packets, after.tx_bytes};
+    status.rx = {after.rx_packets, after.rx_bytes};
+    if (readings.interval.count() > 0) {
+        const double per_second = 8 / readings.interval.count();
+        status.tx_rate = static_cast<double>(after.tx_bytes - before.tx_bytes) * per_second;
+        status.rx_rate = static_cast<double>(after.rx_bytes - before.rx_bytes) * per_second;
+    }
+}
+
+UplinkStatus status_of(const RememberedUplink& uplink, const Readings& readings) {
+    UplinkStatus status{.name = uplink.name,
+                        .interface = uplink.interface,
+                        .table = uplink.table,
+                        .weight = uplink.weight,
+                        .reason = {}};
+    const DatapathState& datapath = readings.datapath.state;
+    for (size_t family = 0; family < status.share.size(); ++family) {
+        status.share[family] = share_of(uplink.id, datapath.buckets[family]);
+    }
+    judge(status, readings.interfaces);
+    if (const auto total = readings.totals.find(uplink.name); total != readings.totals.end()) {
+        status.connections_total = total->second.arrived + total->second.left;
+    }
+    if (const auto open = readings.open.find(uplink_mark(uplink.id, datapath.mark_mask));
+        open != readings.open.end()) {
+        status.connections = open->second;
+    }
+    fill_traffic(status, readings, uplink.id);
+    return status;
+}
+
+GatewayStatus put_together(const Readings& readings) {
+    GatewayStatus status{.datapath = "classify", .uplinks = {}, .verdicts = {}};
+    for (const RememberedUplink& uplink : readings.memory.uplinks) {
+        status.uplinks.push_back(status_of(uplink, readings));
+    }
+    for (size_t verdict = 0; verdict < verdict_names.size(); ++verdict) {
+        const lb_verdict_counters& counters = readings.after.verdicts[verdict];
+        status.verdicts.push_back(
+            {std::string(verdict_names[verdict]), counters.packets, counters.bytes});
+    }
+    return status;
+}
+
+} // namespace
+
+Result<GatewayStatus> read_status(const std::string& instance,
+                                  std::chrono::milliseconds interval) {
+    Readings readings;
+    auto memory = read_memory(instance);
+    if (!memory) {
+        return tl::unexpected(memory.error());
+    }
+    readings.memory = *std::move(memory);
+    const Datapath datapath(instance);
+    auto loaded = datapath.read();
+    if (!loaded) {
+        return tl::unexpected(loaded.error());
+    }
+    if (!*loaded) {
+        return GatewayStatus{.datapath = "down", .uplinks = {}, .verdicts = {}};
+    }
+    readings.datapath = **std::move(loaded);
+    auto status = read_interfaces_into(readings);
+    if (status) {
+        status = read_counters_into(readings, datapath, interval);
+    }
+    if (status) {
+        status = read_connections_into(readings, instance);
+    }
+    if (!status) {
+        return tl::unexpected(status.error());
+    }
+    return put_together(readings);
+}
+
+} // namespace linkbal
