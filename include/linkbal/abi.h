@@ -130,8 +130,8 @@ enum lb_verdict {
     LB_VERDICT_PICKED = 0,      /* new TCP or UDP connection: took a turn, marked */
     LB_VERDICT_PINNED = 1,      /* conntrack knows it: marked as its entry says */
     LB_VERDICT_ESTABLISHED = 2, /* TCP without SYN: nftables restores the mark from conntrack */
-    LB_VERDICT_PROPOSED = 3,    /* no telling if it is new (ICMP, other protocols, fragments): marked
-                                   by hash, and nftables overrides that if conntrack knows better */
+    LB_VERDICT_PROPOSED = 3,    /* no telling if it is new (ICMP, other protocols, fragments):
+                                   marked by hash; nftables overrides if conntrack knows better */
     LB_VERDICT_UNPINNED = 4,    /* conntrack knows it and it has no uplink: left to the fallback */
     LB_VERDICT_BYPASS = 5,      /* local, connected or multicast destination: mark untouched */
     LB_VERDICT_NOT_IP = 6,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <catch2/catch.hpp>
+#include "support/catch.h"
 
 #include "core/address.h"
 
@@ -11,7 +11,8 @@ TEST_CASE("addresses and prefixes survive parsing and printing") {
         REQUIRE(IpAddress::parse(text));
         CHECK(IpAddress::parse(text)->str() == text);
     }
-    for (const char* text : {"192.0.2.0/24", "192.0.2.128/25", "0.0.0.0/0", "2001:db8::/32", "::/0"}) {
+    for (const char* text :
+         {"192.0.2.0/24", "192.0.2.128/25", "0.0.0.0/0", "2001:db8::/32", "::/0"}) {
         REQUIRE(Prefix::parse(text));
         CHECK(Prefix::parse(text)->str() == text);
     }

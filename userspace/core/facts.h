@@ -14,9 +14,9 @@ namespace linkbal {
 
 struct InterfaceAddress {
     IpAddress address;
-    unsigned prefix_length = 0;     // of the subnet, or of the peer's where there is one
-    std::optional<IpAddress> peer;  // point-to-point links
-    bool link_scope = false;        // fe80::/10, 169.254.0.0/16 and whatever else is scope link
+    unsigned prefix_length = 0;    // of the subnet, or of the peer's where there is one
+    std::optional<IpAddress> peer; // point-to-point links
+    bool link_scope = false;       // fe80::/10, 169.254.0.0/16 and whatever else is scope link
     [[nodiscard]] Prefix subnet() const { return {peer.value_or(address), prefix_length}; }
     bool operator==(const InterfaceAddress&) const = default;
 };

@@ -86,9 +86,9 @@ struct DatapathState {
     HashMode hash = HashMode::connection;
     bool use_tcx = true;
     std::vector<std::string> lan_devices;
-    std::vector<DatapathUplink> uplinks; // sorted by id
+    std::vector<DatapathUplink> uplinks;     // sorted by id
     std::array<BucketAssignment, 2> buckets; // by Family
-    std::vector<Prefix> bypass;          // sorted
+    std::vector<Prefix> bypass;              // sorted
     bool operator==(const DatapathState&) const = default;
 };
 
