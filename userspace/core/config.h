@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The configuration as values. core/config_file.h reads it from TOML, core/config_check.h judges it.
+// The configuration as values. core/config_file.h reads it from TOML, core/config_check.h judges
+// it.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,11 @@ struct UplinkConfig {
     std::optional<IpAddress> gateway6; // empty: followed from the interface
     std::optional<uint32_t> table;     // empty: chosen
     uint32_t weight = 1;               // 1 to 1000
-    uint32_t tier = 1;                 // lower is used first
+    uint32_t tier = 1;                 // 1 to 255; only those of active_tier() get connections
 };
+
+// Priorities that our ip rules may take, counted from BalanceConfig::rule_priority.
+inline constexpr uint32_t rule_priorities = 10;
 
 enum class HashMode : uint8_t { connection, source, destination, source_destination };
 enum class DatapathMode : uint8_t { automatic, xdp, tc, classify };
@@ -47,7 +51,7 @@ struct BalanceConfig {
     AttachMode attach = AttachMode::automatic;
     std::optional<std::string> default_uplink; // empty: the first uplink
     uint32_t mark_mask = 0x00ff0000;           // one run of bits
-    uint32_t rule_priority = 10000;            // our ip rules take this one and the next few
+    uint32_t rule_priority = 10000;            // first of rule_priorities ip rules, 1 to 32000
 };
 
 struct Config {
@@ -56,7 +60,11 @@ struct Config {
     BalanceConfig balance;
     // Where each value stands in the file, by path: "lan.interfaces[0]", "uplink[1].gateway",
     // "balance.mark_mask". A path that is absent was not written in the file.
+    // The sections themselves are "lan", "uplink[1]" and "balance".
     std::map<std::string, Position> positions;
 };
+
+// The lowest tier of all uplinks; the uplinks of the others stand by. 0 without uplinks.
+[[nodiscard]] uint32_t active_tier(const Config& config);
 
 } // namespace linkbal

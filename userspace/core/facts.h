@@ -24,9 +24,12 @@ struct InterfaceAddress {
 struct Interface {
     std::string name;
     uint32_t index = 0;
-    bool up = false;
+    bool up = false;             // administratively
+    bool running = false;        // has carrier
     bool point_to_point = false; // or NOARP: a route through it needs no gateway
     std::vector<InterfaceAddress> addresses;
+    // net.ipv6.conf.INTERFACE.accept_ra is on: its IPv6 route may come by router advertisement.
+    bool accepts_router_advertisements = false;
 };
 
 struct Facts {

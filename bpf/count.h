@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Counters are per CPU: tc programs run with bottom halves off, so no other one interrupts them and
+ * a plain addition is enough. */
+#ifndef LINKBAL_BPF_COUNT_H
+#define LINKBAL_BPF_COUNT_H
+
+#include "maps.h"
+
+/* Segments that one packet stands for: 64 kB of TCP pass the datapath in one piece (GRO, GSO). */
+static __always_inline __u32 lb_segments(const struct __sk_buff* skb) {
+    return skb->gso_segs ? skb->gso_segs : 1;
+}
+
+static __always_inline void lb_count_verdict(const struct __sk_buff* skb, enum lb_verdict verdict) {
+    const __u32 key = verdict;
+    struct lb_verdict_counters* counters = bpf_map_lookup_elem(&verdict_counters, &key);
+    if (counters) {
+        counters->packets += lb_segments(skb);
+        counters->bytes += skb->len;
+    }
+}
+
+static __always_inline void lb_count_pick(__u32 uplink) {
+    struct lb_uplink_counters* counters = bpf_map_lookup_elem(&uplink_counters, &uplink);
+    if (counters) {
+        counters->picks++;
+    }
+}
+
+/* The counters of the uplink behind a device; NULL where it is none. */
+static __always_inline struct lb_uplink_counters* lb_device_counters(__u32 ifindex) {
+    const struct lb_device* device = bpf_map_lookup_elem(&devices, &ifindex);
+    if (!device || device->uplink == LB_NO_UPLINK) {
+        return NULL;
+    }
+    return bpf_map_lookup_elem(&uplink_counters, &device->uplink);
+}
+
+/* ingress_ifindex is 0 in what the gateway itself sends. wire_len is what the segments take on the
+ * wire, each with its headers (qdisc_pkt_len_init(), before tc egress). */
+static __always_inline void lb_count_forwarded_tx(const struct __sk_buff* skb) {
+    struct lb_uplink_counters* counters =
+        skb->ingress_ifindex ? lb_device_counters(skb->ifindex) : NULL;
+    if (counters) {
+        counters->tx_packets += lb_segments(skb);
+        counters->tx_bytes += skb->wire_len;
+    }
+}
+
+static __always_inline void lb_count_forwarded_rx(const struct __sk_buff* skb) {
+    struct lb_uplink_counters* counters =
+        skb->ingress_ifindex ? lb_device_counters(skb->ingress_ifindex) : NULL;
+    if (counters) {
+        counters->rx_packets += lb_segments(skb);
+        counters->rx_bytes += skb->wire_len;
+    }
+}
+
+#endif

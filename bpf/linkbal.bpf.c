@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The programs. Each lets others' programs run after it: TC_ACT_UNSPEC is "next filter" to clsact
+ * and TCX_NEXT to TCX. */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "classify.h"
+
+/* LAN device, ingress. */
+SEC("tc")
+int lb_classify(struct __sk_buff* skb) {
+    lb_count_verdict(skb, lb_classify_packet(skb));
+    return TC_ACT_UNSPEC;
+}
+
+/* Uplink device, egress. */
+SEC("tc")
+int lb_count_tx(struct __sk_buff* skb) {
+    lb_count_forwarded_tx(skb);
+    return TC_ACT_UNSPEC;
+}
+
+/* LAN device, egress. */
+SEC("tc")
+int lb_count_rx(struct __sk_buff* skb) {
+    lb_count_forwarded_rx(skb);
+    return TC_ACT_UNSPEC;
+}
+
+char lb_license[] SEC("license") = "GPL";

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One file a command; the table of them is in main.cpp.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <CLI/App.hpp>
+
+namespace linkbal {
+
+// Exit statuses that scripts rely on.
+inline constexpr int exit_done = 0;
+inline constexpr int exit_failed = 1;
+inline constexpr int exit_usage = 2; // wrong usage or configuration: nothing was touched
+
+struct Options {
+    std::string config = "/etc/linkbal/linkbal.toml";
+    std::string instance = "linkbal";
+    int verbosity = 0;
+    bool json = false;
+    bool system = false; // check: against this machine too
+};
+
+struct Command {
+    const char* name;
+    const char* description;
+    void (*add_options)(CLI::App& app, Options& options); // nullptr: none of its own
+    int (*run)(const Options& options);
+};
+
+void add_json_option(CLI::App& app, Options& options);
+void add_check_options(CLI::App& app, Options& options);
+
+int run_check(const Options& options);
+int run_plan(const Options& options);
+int run_up(const Options& options);
+int run_down(const Options& options);
+int run_status(const Options& options);
+
+} // namespace linkbal

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <array>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "cli/command.h"
+
+namespace linkbal {
+
+namespace {
+
+constexpr std::array commands{
+    Command{"check", "validate the configuration", add_check_options, run_check},
+    Command{"plan", "print what `up` would change, in ip, nft and tc notation", add_json_option,
+            run_plan},
+    Command{"up", "apply the configuration; all of it or nothing", nullptr, run_up},
+    Command{"down", "remove everything; the system is as it was before the first `up`", nullptr,
+            run_down},
+    Command{"status", "uplinks, their state and why, weights, shares, rates", add_json_option,
+            run_status},
+};
+
+// It names a directory below /run and /sys/fs/bpf, a file and an nftables table.
+std::string validate_instance(const std::string& name) {
+    const bool good = !name.empty() && name.size() <= 31 && std::isalpha(name.front()) != 0 &&
+                      std::ranges::all_of(name, [](unsigned char c) {
+                          return std::isalnum(c) != 0 || c == '-' || c == '_';
+                      });
+    return good ? "" : "an instance is 1 to 31 letters, digits, - and _, and starts with a letter";
+}
+
+void set_up_log(int verbosity) {
+    auto log = spdlog::stderr_color_st("linkbal");
+    log->set_pattern("%v");
+    log->set_level(verbosity == 0   ? spdlog::level::warn
+                   : verbosity == 1 ? spdlog::level::info
+                                    : spdlog::level::debug);
+    spdlog::set_default_logger(log);
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("One connection out of several internet links.", "linkbal");
+    Options options;
+    app.add_option("--config", options.config, "configuration file")->capture_default_str();
+    app.add_option("--instance", options.instance, "name of this instance")
+        ->capture_default_str()
+        ->check(validate_instance);
+    app.add_flag("-v", options.verbosity, "say what is done; twice: and why");
+    app.set_version_flag("--version", LINKBAL_VERSION);
+    app.require_subcommand(1);
+    int (*chosen)(const Options&) = nullptr;
+    for (const Command& command : commands) {
+        CLI::App* sub = app.add_subcommand(command.name, command.description);
+        if (command.add_options != nullptr) {
+            command.add_options(*sub, options);
+        }
+        sub->callback([&chosen, &command] { chosen = command.run; });
+        sub->fallthrough(); // --config after the command, too
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? exit_done : exit_usage;
+    }
+    set_up_log(options.verbosity);
+    return chosen(options);
+}
+
+} // namespace
+
+void add_json_option(CLI::App& app, Options& options) {
+    app.add_flag("--json", options.json, "for programs");
+}
+
+} // namespace linkbal
+
+int main(int argc, char** argv) { return linkbal::run(argc, argv); }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/report.h"
+
+#include <cstdio>
+
+#include "core/config_file.h"
+
+namespace linkbal {
+
+void report(const Error& error) { fmt::print(stderr, "linkbal: {}\n", error.message); }
+
+void report(const std::vector<ConfigError>& errors) {
+    for (const ConfigError& error : errors) {
+        fmt::print(stderr, "{}\n", error.str());
+    }
+}
+
+std::optional<Config> read_configuration(const Options& options) {
+    auto config = load_config(options.config);
+    if (!config) {
+        report(config.error());
+        return std::nullopt;
+    }
+    return *std::move(config);
+}
+
+std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,
+                                   int& status) {
+    auto preparation = gateway.prepare(config, options.config);
+    if (preparation) {
+        return *std::move(preparation);
+    }
+    const Refusal& refusal = preparation.error();
+    if (refusal.mistakes.empty()) {
+        report(refusal.error);
+        status = exit_failed;
+    } else {
+        report(refusal.mistakes);
+        status = exit_usage;
+    }
+    return std::nullopt;
+}
+
+} // namespace linkbal

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/interrupts.h"
+#include "cli/report.h"
+
+#include <spdlog/spdlog.h>
+
+#include "kernel/instance.h"
+#include "kernel/privileges.h"
+
+namespace linkbal {
+
+namespace {
+
+int apply(Gateway& gateway, const Preparation& preparation) {
+    if (preparation.plan.empty()) {
+        fmt::print("nothing to do\n");
+        return exit_done;
+    }
+    const auto applied = gateway.apply(preparation, [&](const Action& action) {
+        for (const std::string& line : action_notation(action, preparation.notation)) {
+            spdlog::info("{}", line);
+        }
+    });
+    if (!applied) {
+        report(applied.error());
+        return exit_failed;
+    }
+    fmt::print("up: {} uplinks, {} changes\n", preparation.desired.uplinks.size(),
+               preparation.plan.size());
+    return exit_done;
+}
+
+} // namespace
+
+int run_up(const Options& options) {
+    const auto config = read_configuration(options);
+    if (!config) {
+        return exit_usage;
+    }
+    if (const auto allowed = require_capabilities("linkbal up"); !allowed) {
+        report(allowed.error());
+        return exit_failed;
+    }
+    const InterruptsHeld held;
+    const auto lock = lock_instance(options.instance, lock_patience);
+    if (!lock) {
+        report(lock.error());
+        return exit_failed;
+    }
+    auto gateway = Gateway::open(options.instance);
+    if (!gateway) {
+        report(gateway.error());
+        return exit_failed;
+    }
+    int status = exit_done;
+    const auto preparation = prepare(*gateway, *config, options, status);
+    if (preparation) {
+        status = apply(*gateway, *preparation);
+    }
+    return status;
+}
+
+} // namespace linkbal

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Judges a configuration that could be read: first against itself, then against this machine.
+// Both are pure, change nothing, and return every mistake in the order of the file; none means
+// good.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "core/config.h"
+#include "core/config_error.h"
+#include "core/facts.h"
+
+namespace linkbal {
+
+// The uplinks that a mask can tell apart: one value of its bits each, zero being "not ours", and
+// never more than the datapath has ids for (255).
+[[nodiscard]] uint32_t mask_capacity(uint32_t mark_mask);
+
+// Where `path` stands in the file; where it is not written, the section that it would be in, and
+// failing that the first character of the file.
+[[nodiscard]] Position position_of(const Config& config, std::string_view path);
+
+// `file` is only for messages, here and below.
+[[nodiscard]] std::vector<ConfigError> check_config(const Config& config, std::string_view file);
+
+[[nodiscard]] std::vector<ConfigError> check_system(const Config& config, const Facts& facts,
+                                                    std::string_view file);
+
+} // namespace linkbal

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <bit>
+#include <optional>
+
+#include "core/config_check.h"
+#include "core/config_findings.h"
+
+namespace linkbal {
+
+namespace {
+
+// A network of the LAN and the value in the file that it comes from.
+struct LanNetwork {
+    Prefix network;
+    std::string path;
+    std::string_view key;
+};
+
+// --- interfaces -------------------------------------------------------------------------------
+
+std::string known_interfaces(const Facts& facts) {
+    std::vector<std::string_view> names;
+    for (const Interface& interface : facts.interfaces) {
+        if (interface.name != "lo") {
+            names.push_back(interface.name);
+        }
+    }
+    return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+void check_interface(const std::string& name, const Facts& facts, const std::string& path,
+                     std::string_view key, Findings& findings) {
+    if (facts.interface(name) == nullptr) {
+        findings.report(path, "{}: expected an interface of this machine ({}), found {:?}", key,
+                        known_interfaces(facts), name);
+    }
+}
+
+void check_interfaces(const Config& config, const Facts& facts, Findings& findings) {
+    for (size_t i = 0; i < config.lan.interfaces.size(); ++i) {
+        check_interface(config.lan.interfaces[i], facts, fmt::format("lan.interfaces[{}]", i),
+                        "interfaces", findings);
+    }
+    for (size_t i = 0; i < config.uplinks.size(); ++i) {
+        check_interface(config.uplinks[i].interface, facts, uplink_path(i, "interface"),
+                        "interface", findings);
+    }
+}
+
+// --- networks ---------------------------------------------------------------------------------
+
+// Of all scopes but link: fe80::/64 is on every device and belongs to none of them.
+std::vector<Prefix> subnets(const Interface& interface) {
+    std::vector<Prefix> networks;
+    for (const InterfaceAddress& address : interface.addresses) {
+        if (!address.link_scope && !address.address.is_link_local()) {
+            networks.push_back(address.subnet());
+        }
+    }
+    return networks;
+}
+
+std::vector<LanNetwork> networks_from_file(const Config& config) {
+    std::vector<LanNetwork> networks;
+    for (size_t i = 0; i < config.lan.networks.size(); ++i) {
+        networks.push_back(
+            {config.lan.networks[i], fmt::format("lan.networks[{}]", i), "networks"});
+    }
+    return networks;
+}
+
+std::vector<LanNetwork> networks_from_interfaces(const Config& config, const Facts& facts,
+                                                 Findings& findings) {
+    std::vector<LanNetwork> networks;
+    for (size_t i = 0; i < config.lan.interfaces.size(); ++i) {
+        const auto path = fmt::format("lan.interfaces[{}]", i);
+        const Interface* interface = facts.interface(config.lan.interfaces[i]);
+        const auto own = interface != nullptr ? subnets(*interface) : std::vector<Prefix>{};
+        if (interface != nullptr && own.empty()) {
+            findings.report(
+                path,
+                "interfaces: expected an interface with an address, because no networks "
+                "are given, found {} without one",
+                interface->name);
+        }
+        for (const Prefix& network : own) {
+            networks.push_back({network, path, "interfaces"});
+        }
+    }
+    return networks;
+}
+
+void check_apart(const LanNetwork& lan, const UplinkConfig& uplink, const Interface& interface,
+                 Findings& findings) {
+    for (const Prefix& subnet : subnets(interface)) {
+        if (subnet.overlaps(lan.network)) {
+            findings.report(
+                lan.path,
+                "{}: expected a LAN apart from the uplinks, found {}, which overlaps with "
+                "{} of uplink {} ({})",
+                lan.key, lan.network.str(), subnet.str(), uplink.name, interface.name);
+        }
+    }
+}
+
+void check_networks(const Config& config, const Facts& facts, Findings& findings) {
+    const auto networks = config.lan.networks.empty()
+                              ? networks_from_interfaces(config, facts, findings)
+                              : networks_from_file(config);
+    for (const LanNetwork& lan : networks) {
+        for (const UplinkConfig& uplink : config.uplinks) {
+            if (const Interface* interface = facts.interface(uplink.interface)) {
+                check_apart(lan, uplink, *interface, findings);
+            }
+        }
+    }
+}
+
+// --- gateways ---------------------------------------------------------------------------------
+
+bool leaves_by(const Route& route, const std::string& device) {
+    return std::ranges::find(route.hops, device, &NextHop::device) != route.hops.end();
+}
+
+// What the kernel can reach through the interface without a router: its subnets and the routes to
+// the device alone, such as those that router advertisements and DHCP bring for /128 and /32.
+std::vector<Prefix> reachable(const Interface& interface, Family family, const Facts& facts) {
+    std::vector<Prefix> networks;
+    for (const InterfaceAddress& address : interface.addresses) {
+        networks.push_back(address.subnet());
+    }
+    for (const Route& route : facts.foreign_routes) {
+        if (route.table == main_table && !route.destination.is_default() &&
+            route.hops.size() == 1 && route.hops[0].device == interface.name &&
+            !route.hops[0].gateway) {
+            networks.push_back(route.destination);
+        }
+    }
+    std::erase_if(networks, [&](const Prefix& network) { return network.family() != family; });
+    std::ranges::sort(networks);
+    const auto rest = std::ranges::unique(networks);
+    networks.erase(rest.begin(), rest.end());
+    return networks;
+}
+
+// The interface that has the address, if it is one of this machine's own.
+const Interface* owner_of(const IpAddress& address, const Facts& facts) {
+    const auto has = [&](const Interface& interface) {
+        return std::ranges::find(interface.addresses, address, &InterfaceAddress::address) !=
+               interface.addresses.end();
+    };
+    const auto owner = std::ranges::find_if(facts.interfaces, has);
+    return owner == facts.interfaces.end() ? nullptr : &*owner;
+}
+
+std::string describe_reach(const Interface& interface, Family family,
+                           const std::vector<Prefix>& networks) {
+    if (networks.empty()) {
+        return fmt::format("a subnet of {} (which has no {} address)", interface.name,
+                           family_name(family));
+    }
+    std::vector<std::string> names;
+    std::ranges::transform(networks, std::back_inserter(names), &Prefix::str);
+    return fmt::format("a subnet of {} ({})", interface.name, fmt::join(names, ", "));
+}
+
+void check_gateway(const IpAddress& gateway, const Interface& interface, const Facts& facts,
+                   const std::string& path, std::string_view key, Findings& findings) {
+    if (const Interface* owner = owner_of(gateway, facts)) {
+        findings.report(path, "{}: expected the address of a router, found {}, which {} itself has",
+                        key, gateway.str(), owner->name);
+        return;
+    }
+    const bool on_every_link = gateway.family() == Family::ipv6 && gateway.is_link_local();
+    if (interface.point_to_point || on_every_link) {
+        return;
+    }
+    const auto networks = reachable(interface, gateway.family(), facts);
+    if (std::ranges::none_of(networks, [&](const Prefix& n) { return n.contains(gateway); })) {
+        findings.report(path, "{}: expected an address in {}, found {}", key,
+                        describe_reach(interface, gateway.family(), networks), gateway.str());
+    }
+}
+
+// Without a gateway in the file one is followed, from the default route of the main table.
+void check_followed(const UplinkConfig& uplink, const Interface& interface, const Facts& facts,
+                    const std::string& path, Findings& findings) {
+    const auto followed = [&](const Route& route) {
+        return route.table == main_table && route.destination.is_default() &&
+               leaves_by(route, interface.name);
+    };
+    if (!uplink.gateway && !uplink.gateway6 && !interface.point_to_point &&
+        std::ranges::none_of(facts.foreign_routes, followed)) {
+        findings.report(
+            path,
+            "gateway is missing: expected one, or a default route through {} to follow, "
+            "found neither",
+            interface.name);
+    }
+}
+
+void check_gateways(const Config& config, const Facts& facts, Findings& findings) {
+    for (size_t i = 0; i < config.uplinks.size(); ++i) {
+        const UplinkConfig& uplink = config.uplinks[i];
+        const Interface* interface = facts.interface(uplink.interface);
+        if (interface == nullptr) {
+            continue;
+        }
+        if (uplink.gateway) {
+            check_gateway(*uplink.gateway, *interface, facts, uplink_path(i, "gateway"), "gateway",
+                          findings);
+        }
+        if (uplink.gateway6) {
+            check_gateway(*uplink.gateway6, *interface, facts, uplink_path(i, "gateway6"),
+                          "gateway6", findings);
+        }
+        check_followed(uplink, *interface, facts, uplink_path(i), findings);
+    }
+}
+
+// --- routing tables ---------------------------------------------------------------------------
+
+// Who uses the table, in words, if somebody does.
+std::optional<std::string> foreign_use(uint32_t table, const Facts& facts) {
+    const auto route = std::ranges::find(facts.foreign_routes, table, &Route::table);
+    if (route != facts.foreign_routes.end()) {
+        return fmt::format("has a route to {}", route->destination.str());
+    }
+    const auto rule = std::ranges::find(facts.foreign_rules, table, &Rule::table);
+    if (rule != facts.foreign_rules.end()) {
+        return fmt::format("is looked up by rule {}", rule->priority);
+    }
+    return std::nullopt;
+}
+
+// `section` is "uplink[1]" or "balance".
+void check_table(std::optional<uint32_t> table, const std::string& name, const std::string& section,
+                 std::string_view name_key, const Facts& facts, Findings& findings) {
+    for (const TableName& other : facts.foreign_table_names) {
+        if (other.name == name && other.table != table) {
+            findings.report(fmt::format("{}.{}", section, name_key),
+                            "{}: expected a name that no other table has, found {}, which names "
+                            "table {} in /etc/iproute2",
+                            name_key, name, other.table);
+        } else if (other.table == table && other.name != name) {
+            findings.report(section + ".table",
+                            "table: expected a number without a name, found {}, which is {} in "
+                            "/etc/iproute2",
+                            other.table, other.name);
+        }
+    }
+    if (const auto use = table ? foreign_use(*table, facts) : std::nullopt) {
+        findings.report(section + ".table",
+                        "table: expected an unused table, found {}, which {} that is not "
+                        "linkbal's",
+                        *table, *use);
+    }
+}
+
+void check_tables(const Config& config, const Facts& facts, Findings& findings) {
+    for (size_t i = 0; i < config.uplinks.size(); ++i) {
+        const UplinkConfig& uplink = config.uplinks[i];
+        check_table(uplink.table, uplink.name, uplink_path(i), "name", facts, findings);
+    }
+    check_table(config.balance.table, config.balance.table_name, "balance", "table_name", facts,
+                findings);
+}
+
+// --- rules ------------------------------------------------------------------------------------
+
+// A run of as many bits as `mask` has that shares none with `used`, the highest such run.
+std::optional<uint32_t> free_run(uint32_t mask, uint32_t used) {
+    const int width = std::popcount(mask);
+    for (int shift = 32 - width; shift >= 0; --shift) {
+        const auto run = static_cast<uint32_t>(((uint64_t{1} << width) - 1) << shift);
+        if ((run & used) == 0) {
+            return run;
+        }
+    }
+    return std::nullopt;
+}
+
+void check_mark_mask(const Config& config, const Facts& facts, Findings& findings) {
+    const uint32_t mask = config.balance.mark_mask;
+    uint32_t used = 0;
+    for (const Rule& rule : facts.foreign_rules) {
+        used |= rule.mark_mask;
+    }
+    const auto shares = [&](const Rule& rule) { return (rule.mark_mask & mask) != 0; };
+    const auto rule = std::ranges::find_if(facts.foreign_rules, shares);
+    if (rule != facts.foreign_rules.end()) {
+        const auto free = free_run(mask, used);
+        findings.report(
+            "balance.mark_mask",
+            "mark_mask: expected bits that no rule uses{}, found {:#010x}, and rule {} has "
+            "fwmark {:#x}/{:#x}",
+            free ? fmt::format(" (such as {:#010x})", *free) : "", mask, rule->priority, rule->mark,
+            rule->mark_mask);
+    }
+}
+
+void check_priorities(const Config& config, const Facts& facts, Findings& findings) {
+    const uint32_t first = config.balance.rule_priority;
+    const auto taken = [&](const Rule& rule) {
+        return rule.priority >= first && rule.priority - first < rule_priorities;
+    };
+    const auto rule = std::ranges::find_if(facts.foreign_rules, taken);
+    if (rule != facts.foreign_rules.end()) {
+        findings.report(
+            "balance.rule_priority",
+            "rule_priority: expected {} priorities that no rule has, found {}, and rule {} "
+            "is not linkbal's",
+            rule_priorities, first, rule->priority);
+    }
+}
+
+} // namespace
+
+std::vector<ConfigError> check_system(const Config& config, const Facts& facts,
+                                      std::string_view file) {
+    Findings findings(config, file);
+    check_interfaces(config, facts, findings);
+    check_networks(config, facts, findings);
+    check_gateways(config, facts, findings);
+    check_tables(config, facts, findings);
+    check_mark_mask(config, facts, findings);
+    check_priorities(config, facts, findings);
+    return std::move(findings).take();
+}
+
+} // namespace linkbal

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kinds of values in the configuration file, each with its spelling and range.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "core/toml_reader.h"
+
+namespace linkbal {
+
+// 1 to 15 bytes without "/", ":" or spaces, as the kernel has it (dev_valid_name, net/core/dev.c).
+[[nodiscard]] ValueKind<std::string> interface_name();
+
+// The name of an uplink and of its routing table: ip(8) must not take it for a number or for one of
+// the system's tables, nor a command line for an option.
+[[nodiscard]] ValueKind<std::string> table_name();
+
+// A unicast address of a host.
+[[nodiscard]] ValueKind<IpAddress> gateway_address(Family family);
+
+// ADDRESS/LENGTH without host bits; not the whole address space.
+[[nodiscard]] ValueKind<Prefix> network();
+
+// Both ends included.
+[[nodiscard]] ValueKind<uint32_t> integer(uint32_t lowest, uint32_t highest);
+
+// 1 to 252 or 256 to 2^31-1: 0 and 253 to 255 are the system's, and iproute2 takes 31 bits.
+[[nodiscard]] ValueKind<uint32_t> table_number();
+
+// One run of set bits in 32.
+[[nodiscard]] ValueKind<uint32_t> mark_mask();
+
+[[nodiscard]] ValueKind<std::string> text();
+
+// One of a few words. `words` must outlive the kind.
+template <typename Enum>
+ValueKind<Enum> choice(std::span<const std::pair<std::string_view, Enum>> words) {
+    std::string expected;
+    for (const auto& [word, value] : words) {
+        expected += fmt::format("{}\"{}\"", expected.empty() ? "" : " or ", word);
+    }
+    return {expected, [words, expected](const toml::node& node) -> Parsed<Enum> {
+                const auto found = node.value<std::string_view>();
+                const auto entry = std::ranges::find(words, found.value_or(""),
+                                                     &std::pair<std::string_view, Enum>::first);
+                if (entry == words.end()) {
+                    return mismatch(expected, node);
+                }
+                return entry->second;
+            }};
+}
+
+} // namespace linkbal

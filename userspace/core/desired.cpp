@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/desired.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "core/buckets.h"
+#include "core/desired_routing.h"
+
+namespace linkbal {
+
+namespace {
+
+// More destinations than this are left to the rules, which put main first anyway.
+constexpr size_t largest_bypass = 4096;
+
+// Destinations that never leave by an uplink's default route, whoever the client is.
+constexpr std::array never_balanced{"127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
+                                    "255.255.255.255/32", "::1/128", "fe80::/10", "ff00::/8"};
+
+std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts) {
+    std::vector<Sysctl> sysctls;
+    for (const UplinkConfig& uplink : config.uplinks) {
+        // Loose: the effective value is the larger of this one and conf/all's, so 2 holds
+        // whatever `all` says.
+        sysctls.push_back({fmt::format("net/ipv4/conf/{}/rp_filter", uplink.interface), "2"});
+        const Interface* interface = facts.interface(uplink.interface);
+        if (interface != nullptr && interface->accepts_router_advertisements) {
+            // 1 stops accepting as soon as forwarding is on, and the kernel purges the default
+            // routes that it has learnt: 2 must be there before.
+            sysctls.push_back({fmt::format("net/ipv6/conf/{}/accept_ra", uplink.interface), "2"});
+        }
+    }
+    // With addresses alone every connection between two hosts would take one link.
+    sysctls.push_back({"net/ipv4/fib_multipath_hash_policy", "1"});
+    sysctls.push_back({"net/ipv6/fib_multipath_hash_policy", "1"});
+    sysctls.push_back({"net/ipv4/icmp_echo_ignore_broadcasts", "1"});
+    // Last: nothing is forwarded before everything else is in place.
+    sysctls.push_back({"net/ipv4/ip_forward", "1"});
+    sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
+    return sysctls;
+}
+
+void add_interface_prefixes(std::vector<Prefix>& all, const Interface& interface) {
+    for (const InterfaceAddress& address : interface.addresses) {
+        all.push_back(address.subnet());
+        all.emplace_back(address.address, address.address.bits());
+    }
+}
+
+// Sorted, without prefixes that lie inside another one. Prefixes nest or are disjoint, and a sorted
+// prefix follows the one that contains it: looking at the last one kept is enough.
+std::vector<Prefix> minimal(std::vector<Prefix> prefixes) {
+    std::ranges::sort(prefixes);
+    std::vector<Prefix> kept;
+    for (const Prefix& prefix : prefixes) {
+        if (kept.empty() || !kept.back().contains(prefix.address())) {
+            kept.push_back(prefix);
+        }
+    }
+    return kept;
+}
+
+std::vector<Prefix> bypassed(const std::vector<Prefix>& lan, const Facts& facts) {
+    std::vector<Prefix> all = lan;
+    for (const char* text : never_balanced) {
+        all.push_back(*Prefix::parse(text));
+    }
+    for (const Interface& interface : facts.interfaces) {
+        add_interface_prefixes(all, interface);
+    }
+    for (const Route& route : facts.foreign_routes) {
+        if (route.table == main_table && !route.destination.is_default() &&
+            all.size() < largest_bypass) {
+            all.push_back(route.destination);
+        }
+    }
+    return minimal(std::move(all));
+}
+
+BucketAssignment desired_buckets(const std::vector<Uplink>& uplinks, Family family,
+                                 const BucketAssignment& current) {
+    std::vector<WeightedUplink> weighted;
+    for (const Uplink* uplink : balanced_uplinks(uplinks, family)) {
+        weighted.push_back({static_cast<uint16_t>(uplink->id), uplink->weight});
+    }
+    std::ranges::sort(weighted, {}, &WeightedUplink::id);
+    return weighted.empty() ? BucketAssignment{} : assign_buckets(current, weighted);
+}
+
+DatapathState desired_datapath(const Config& config, const Facts& facts,
+                               const std::vector<Uplink>& uplinks,
+                               const std::array<BucketAssignment, 2>& current, bool use_tcx) {
+    DatapathState datapath{.mark_mask = config.balance.mark_mask,
+                           .hash = config.balance.hash,
+                           .use_tcx = use_tcx,
+                           .lan_devices = config.lan.interfaces,
+                           .uplinks = {},
+                           .buckets = {},
+                           .bypass = bypassed(lan_networks(config, facts), facts)};
+    std::ranges::sort(datapath.lan_devices);
+    for (const Uplink& uplink : uplinks) {
+        datapath.uplinks.push_back({uplink.id, uplink.name, uplink.device, uplink.weight});
+    }
+    std::ranges::sort(datapath.uplinks);
+    for (const Family family : families) {
+        const auto index = static_cast<size_t>(family);
+        datapath.buckets[index] = desired_buckets(uplinks, family, current[index]);
+    }
+    return datapath;
+}
+
+NetfilterState desired_netfilter(const Config& config, const Facts& facts,
+                                 const std::vector<Uplink>& uplinks) {
+    NetfilterState netfilter{.mark_mask = config.balance.mark_mask,
+                             .uplinks = {},
+                             .masqueraded = lan_networks(config, facts)};
+    for (const Uplink& uplink : uplinks) {
+        netfilter.uplinks.push_back(
+            {uplink.name, uplink.device, uplink_mark(uplink.id, config.balance.mark_mask)});
+    }
+    return netfilter;
+}
+
+std::vector<TableName> desired_names(const Config& config, const ResolvedTables& resolved) {
+    std::vector<TableName> names;
+    for (const Uplink& uplink : resolved.uplinks) {
+        names.push_back({uplink.table, uplink.name});
+    }
+    names.push_back({resolved.balance_table, config.balance.table_name});
+    return names;
+}
+
+} // namespace
+
+uint32_t uplink_mark(uint32_t id, uint32_t mask) { return id << std::countr_zero(mask); }
+
+std::vector<Prefix> lan_networks(const Config& config, const Facts& facts) {
+    if (!config.lan.networks.empty()) {
+        return minimal(config.lan.networks);
+    }
+    std::vector<Prefix> networks;
+    for (const std::string& name : config.lan.interfaces) {
+        const Interface* interface = facts.interface(name);
+        for (const InterfaceAddress& address :
+             interface == nullptr ? std::vector<InterfaceAddress>{} : interface->addresses) {
+            if (!address.link_scope) {
+                networks.push_back(address.subnet());
+            }
+        }
+    }
+    return minimal(std::move(networks));
+}
+
+Result<Desired> desired_state(const Config& config, const Facts& facts, const Memory& memory,
+                              const std::array<BucketAssignment, 2>& current, bool use_tcx) {
+    for (const std::string& device : config.lan.interfaces) {
+        if (facts.interface(device) == nullptr) {
+            return fail("LAN: there is no interface {}", device);
+        }
+    }
+    auto resolved = resolve_uplinks(config, facts, memory);
+    if (!resolved) {
+        return tl::unexpected(resolved.error());
+    }
+    Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
+                              .rules = desired_rules(config, *resolved),
+                              .sysctls = desired_sysctls(config, facts),
+                              .netfilter = desired_netfilter(config, facts, resolved->uplinks),
+                              .datapath = desired_datapath(config, facts, resolved->uplinks,
+                                                           current, use_tcx),
+                              .table_names = desired_names(config, *resolved)},
+                    .uplinks = resolved->uplinks,
+                    .balance_table = resolved->balance_table};
+    return desired;
+}
+
+} // namespace linkbal

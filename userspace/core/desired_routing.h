@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The routing part of the desired state: link tables, balancing table, preferred default, rules.
+#pragma once
+
+#include <vector>
+
+#include "core/config.h"
+#include "core/facts.h"
+#include "core/gateway_state.h"
+#include "core/uplinks.h"
+
+namespace linkbal {
+
+// Sorted. Per uplink and family: the subnets and a default route in its table; a weighted multipath
+// default route of the lowest tier in the balancing table; the preferred default in main.
+std::vector<Route> desired_routes(const Config& config, const Facts& facts,
+                                  const ResolvedTables& resolved);
+
+// Sorted. In order of priority: main without its default route (local networks and VPNs always win),
+// source rules, marks, and per LAN device the balancing table.
+std::vector<Rule> desired_rules(const Config& config, const ResolvedTables& resolved);
+
+// The uplinks that new connections are spread over: those of the lowest tier that carry the family.
+std::vector<const Uplink*> balanced_uplinks(const std::vector<Uplink>& uplinks, Family family);
+
+} // namespace linkbal

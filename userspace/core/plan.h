@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What must be done to get from the actual to the desired state, as values: pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/desired.h"
+#include "core/gateway_state.h"
+
+namespace linkbal {
+
+// Which of our programs runs where on a device.
+enum class Hook : uint8_t { lan_ingress, lan_egress, uplink_egress };
+
+struct Attachment {
+    std::string device;
+    Hook hook = Hook::lan_ingress;
+    auto operator<=>(const Attachment&) const = default;
+};
+
+// What is in the kernel now, as far as it is ours.
+struct ActualState {
+    std::vector<Route> routes; // sorted
+    std::vector<Rule> rules;   // sorted
+    std::vector<Sysctl> sysctls; // of the keys that the desired state names, where they exist
+    enum class Netfilter : uint8_t { absent, same, different };
+    Netfilter netfilter = Netfilter::absent;
+    struct Datapath {
+        bool current_programs = false; // this binary's, with the desired settings
+        std::vector<Attachment> attachments; // sorted; what really is attached
+        std::vector<DatapathUplink> uplinks; // sorted
+        std::array<BucketAssignment, 2> buckets;
+        std::vector<Prefix> bypass; // sorted
+    };
+    std::optional<Datapath> datapath; // empty: nothing is loaded
+    std::optional<std::vector<TableName>> table_names; // empty: our file is not there
+};
+
+// Actions. Each knows what it replaces, so that it can be printed and undone.
+struct SetSysctl {
+    std::string key, from, to;
+};
+struct AddRoute {
+    Route route;
+};
+struct ReplaceRoute {
+    Route from, to;
+};
+struct RemoveRoute {
+    Route route;
+};
+struct AddRule {
+    Rule rule;
+};
+struct RemoveRule {
+    Rule rule;
+};
+struct ReplaceNetfilter {
+    NetfilterState to;
+    bool existed = false;
+};
+struct LoadPrograms {
+    bool replaces = false; // older programs, which keep running until the new ones take over
+};
+struct SetBuckets {
+    Family family = Family::ipv4;
+    BucketAssignment from, to;
+};
+struct SetUplinks {
+    std::vector<DatapathUplink> from, to;
+};
+struct SetBypass {
+    std::vector<Prefix> from, to;
+};
+struct Attach {
+    Attachment at;
+};
+struct Detach {
+    Attachment at;
+};
+// Conntrack entries of an uplink that is gone: its id may be given to another one.
+struct ForgetConnections {
+    std::string uplink;
+    uint32_t mark = 0, mask = 0;
+};
+struct SetTableNames {
+    std::optional<std::vector<TableName>> from, to;
+};
+// These two occur in removal plans only, which are never undone.
+struct UnloadPrograms {};
+struct RemoveNetfilter {};
+
+using Action = std::variant<SetTableNames, AddRoute, ReplaceRoute, RemoveRoute, AddRule, RemoveRule,
+                            SetSysctl, ReplaceNetfilter, LoadPrograms, SetUplinks, SetBypass,
+                            SetBuckets, Attach, Detach, ForgetConnections, UnloadPrograms,
+                            RemoveNetfilter>;
+using Plan = std::vector<Action>;
+
+// In an order in which traffic flows at every step: first what nobody uses yet, then the switches
+// (nftables, buckets, rules), then what is no longer used. Empty: nothing to do.
+Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory);
+
+// Everything of ours goes, and each sysctl that `memory` holds gets its former value back. Empty:
+// there is nothing of ours.
+Plan make_removal_plan(const ActualState& actual, const Memory& memory);
+
+// What the datapath's uplinks need on which device.
+std::vector<Attachment> desired_attachments(const DatapathState& datapath);
+
+} // namespace linkbal

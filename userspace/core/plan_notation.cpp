@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/plan_notation.h"
+
+#include <algorithm>
+#include <map>
+
+#include "linkbal/abi.h"
+
+#include "core/buckets.h"
+#include "core/netfilter_rules.h"
+
+namespace linkbal {
+
+namespace {
+
+std::string table_text(uint32_t table, const NotationContext& context) {
+    if (table == main_table) {
+        return "main";
+    }
+    const auto named = std::ranges::find(context.table_names, table, &TableName::table);
+    return named == context.table_names.end() ? std::to_string(table) : named->name;
+}
+
+std::string uplink_text(uint32_t id, const NotationContext& context) {
+    const auto named = std::ranges::find(context.uplinks, id, &DatapathUplink::id);
+    return named == context.uplinks.end() ? fmt::format("uplink {}", id) : named->name;
+}
+
+std::string hop_text(const NextHop& hop) {
+    return hop.gateway ? fmt::format("via {} dev {}", hop.gateway->str(), hop.device)
+                       : fmt::format("dev {}", hop.device);
+}
+
+std::string_view hook_program(Hook hook) {
+    switch (hook) {
+    case Hook::lan_ingress:
+        return "lb_classify";
+    case Hook::lan_egress:
+        return "lb_count_rx";
+    case Hook::uplink_egress:
+        break;
+    }
+    return "lb_count_tx";
+}
+
+std::string_view hook_direction(Hook hook) {
+    return hook == Hook::lan_ingress ? "ingress" : "egress";
+}
+
+std::string attachment_text(const Attachment& at, std::string_view verb,
+                            const NotationContext& context) {
+    const auto program = fmt::format("/sys/fs/bpf/{}/programs/{}", context.instance,
+                                     hook_program(at.hook));
+    if (context.use_tcx) {
+        return fmt::format("bpftool net {} tcx_{} pinned {} dev {}",
+                           verb == "add" ? "attach" : "detach", hook_direction(at.hook), program,
+                           at.device);
+    }
+    return fmt::format("tc filter {} dev {} {} bpf direct-action object-pinned {}", verb,
+                       at.device, hook_direction(at.hook), program);
+}
+
+std::string buckets_text(const BucketAssignment& buckets, const NotationContext& context) {
+    std::map<uint16_t, size_t> counts;
+    for (const uint16_t id : buckets) {
+        ++counts[id];
+    }
+    std::string text;
+    for (const auto& [id, count] : counts) {
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", uplink_text(id, context), count);
+    }
+    return text.empty() ? "none" : text;
+}
+
+std::string prefixes_text(const std::vector<Prefix>& prefixes) {
+    std::string text;
+    for (const Prefix& prefix : prefixes) {
+        text += (text.empty() ? "" : " ") + prefix.str();
+    }
+    return text;
+}
+
+// One line an action; `std::visit` picks the overload.
+class Notation {
+  public:
+    explicit Notation(const NotationContext& context) : context_(context) {}
+    using Lines = std::vector<std::string>;
+
+    Lines operator()(const SetTableNames& action) const {
+        if (!action.to) {
+            return {fmt::format("rm {}", context_.table_names_file)};
+        }
+        Lines lines{fmt::format("cat > {} <<EOF", context_.table_names_file)};
+        for (const TableName& name : *action.to) {
+            lines.push_back(fmt::format("{}\t{}", name.table, name.name));
+        }
+        lines.emplace_back("EOF");
+        return lines;
+    }
+    Lines operator()(const AddRoute& action) const { return {route("add", action.route)}; }
+    Lines operator()(const ReplaceRoute& action) const { return {route("replace", action.to)}; }
+    Lines operator()(const RemoveRoute& action) const { return {route("del", action.route)}; }
+    Lines operator()(const AddRule& action) const { return {rule("add", action.rule)}; }
+    Lines operator()(const RemoveRule& action) const { return {rule("del", action.rule)}; }
+    Lines operator()(const SetSysctl& action) const {
+        std::string key = action.key;
+        std::ranges::replace(key, '/', '.');
+        return {fmt::format("sysctl -w {}={}    # was {}", key, action.to, action.from)};
+    }
+    Lines operator()(const ReplaceNetfilter& action) const {
+        Lines lines{"nft -f - <<EOF"};
+        if (action.existed) {
+            lines.push_back(fmt::format("delete table inet {}", context_.instance));
+        }
+        lines.push_back(nft_notation(context_.instance, netfilter_ruleset(action.to)));
+        lines.emplace_back("EOF");
+        return lines;
+    }
+    Lines operator()(const LoadPrograms& action) const {
+        return {fmt::format("# {} the programs pinned below /sys/fs/bpf/{}",
+                            action.replaces ? "replace" : "load", context_.instance)};
+    }
+    Lines operator()(const SetUplinks& action) const {
+        Lines lines;
+        for (const DatapathUplink& uplink : action.to) {
+            lines.push_back(fmt::format("# map uplinks: {} is {} on {}, weight {}", uplink.id,
+                                        uplink.name, uplink.device, uplink.weight));
+        }
+        return lines;
+    }
+    Lines operator()(const SetBypass& action) const {
+        return {fmt::format("# maps bypass4, bypass6: {}", prefixes_text(action.to))};
+    }
+    Lines operator()(const SetBuckets& action) const {
+        return {fmt::format("# map buckets, {}: {} -> {} ({} of {} move)",
+                            family_name(action.family), buckets_text(action.from, context_),
+                            buckets_text(action.to, context_),
+                            moved(action.from, action.to), LB_BUCKETS)};
+    }
+    Lines operator()(const Attach& action) const {
+        return {attachment_text(action.at, "add", context_)};
+    }
+    Lines operator()(const Detach& action) const {
+        return {attachment_text(action.at, "del", context_)};
+    }
+    Lines operator()(const ForgetConnections& action) const {
+        return {fmt::format("conntrack -D -m {:#x}/{:#x}    # {}", action.mark, action.mask,
+                            action.uplink)};
+    }
+    Lines operator()(const UnloadPrograms&) const {
+        return {fmt::format("# detach the programs, remove /sys/fs/bpf/{}", context_.instance)};
+    }
+    Lines operator()(const RemoveNetfilter&) const {
+        return {fmt::format("nft delete table inet {}", context_.instance)};
+    }
+
+  private:
+    [[nodiscard]] std::string route(std::string_view verb, const Route& route) const {
+        return fmt::format("ip {} route {} {}", family_flag(route.destination.family()), verb,
+                           route_notation(route, context_));
+    }
+    [[nodiscard]] std::string rule(std::string_view verb, const Rule& rule) const {
+        return fmt::format("ip {} rule {} {}", family_flag(rule.family), verb,
+                           rule_notation(rule, context_));
+    }
+    const NotationContext& context_;
+};
+
+} // namespace
+
+std::string route_notation(const Route& route, const NotationContext& context) {
+    std::string text =
+        route.destination.is_default() ? "default" : route.destination.str();
+    if (route.hops.size() == 1) {
+        text += " " + hop_text(route.hops.front());
+    }
+    text += fmt::format(" table {} proto {}", table_text(route.table, context), route_protocol);
+    if (route.preferred_source) {
+        text += " src " + route.preferred_source->str();
+    }
+    if (route.metric != 0) {
+        text += fmt::format(" metric {}", route.metric);
+    }
+    for (const NextHop& hop : route.hops.size() > 1 ? route.hops : std::vector<NextHop>{}) {
+        text += fmt::format(" nexthop {} weight {}", hop_text(hop), hop.weight);
+    }
+    return text;
+}
+
+std::string rule_notation(const Rule& rule, const NotationContext& context) {
+    std::string text = fmt::format("pref {}", rule.priority);
+    if (rule.source) {
+        text += " from " + rule.source->address().str();
+    }
+    if (!rule.input_interface.empty()) {
+        text += " iif " + rule.input_interface;
+    }
+    if (rule.mark_mask != 0) {
+        text += fmt::format(" fwmark {:#x}/{:#x}", rule.mark, rule.mark_mask);
+    }
+    text += fmt::format(" lookup {}", table_text(rule.table, context));
+    if (rule.suppress_prefix_length) {
+        text += fmt::format(" suppress_prefixlength {}", *rule.suppress_prefix_length);
+    }
+    return text + fmt::format(" protocol {}", route_protocol);
+}
+
+std::vector<std::string> action_notation(const Action& action, const NotationContext& context) {
+    return std::visit(Notation(context), action);
+}
+
+} // namespace linkbal

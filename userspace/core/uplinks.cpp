@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/uplinks.h"
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+namespace linkbal {
+
+namespace {
+
+// Chosen tables start here: far from what people number by hand, below the system's 253.
+constexpr uint32_t first_chosen_table = 100;
+
+bool is_default_through(const Route& route, Family family, std::string_view device) {
+    return route.table == main_table && route.destination == Prefix::any(family) &&
+           std::ranges::any_of(route.hops,
+                               [&](const NextHop& hop) { return hop.device == device; });
+}
+
+// The gateway of the main table's default route through `device`: what DHCP, router advertisements
+// or the administrator put there. The outer optional is empty where there is no such route.
+std::optional<std::optional<IpAddress>> followed_gateway(const Facts& facts, Family family,
+                                                         std::string_view device) {
+    for (const Route& route : facts.foreign_routes) {
+        if (is_default_through(route, family, device)) {
+            return std::ranges::find(route.hops, device, &NextHop::device)->gateway;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<UplinkPath> path_of(const UplinkConfig& config, const Interface& interface,
+                                  const Facts& facts, Family family) {
+    UplinkPath path;
+    for (const InterfaceAddress& address : interface.addresses) {
+        if (address.address.family() == family && !address.link_scope) {
+            path.addresses.push_back(address);
+        }
+    }
+    if (path.addresses.empty()) {
+        return std::nullopt;
+    }
+    path.gateway = family == Family::ipv4 ? config.gateway : config.gateway6;
+    if (path.gateway) {
+        return path;
+    }
+    if (const auto followed = followed_gateway(facts, family, interface.name)) {
+        path.gateway = *followed;
+        return path;
+    }
+    return interface.point_to_point ? std::optional(path) : std::nullopt;
+}
+
+std::set<uint32_t> tables_in_use(const Config& config, const Facts& facts, const Memory& memory) {
+    std::set<uint32_t> used{memory.balance_table, config.balance.table.value_or(0)};
+    for (const RememberedUplink& uplink : memory.uplinks) {
+        used.insert(uplink.table);
+    }
+    for (const UplinkConfig& uplink : config.uplinks) {
+        used.insert(uplink.table.value_or(0));
+    }
+    for (const Route& route : facts.foreign_routes) {
+        used.insert(route.table);
+    }
+    for (const Rule& rule : facts.foreign_rules) {
+        used.insert(rule.table);
+    }
+    for (const TableName& name : facts.foreign_table_names) {
+        used.insert(name.table);
+    }
+    return used;
+}
+
+// The lowest number from `first` on that is not in `used`; takes it.
+uint32_t take_lowest(std::set<uint32_t>& used, uint32_t first) {
+    while (used.contains(first)) {
+        ++first;
+    }
+    used.insert(first);
+    return first;
+}
+
+const RememberedUplink* remembered(const Memory& memory, std::string_view name) {
+    const auto found = std::ranges::find(memory.uplinks, name, &RememberedUplink::name);
+    return found == memory.uplinks.end() ? nullptr : &*found;
+}
+
+// Hands out uplink ids. The id of an uplink that is gone is taken only when no other is left: its
+// connections may still be open.
+class Ids {
+  public:
+    Ids(const Config& config, const Memory& memory)
+        : capacity_((1U << std::popcount(config.balance.mark_mask)) - 1) {
+        for (const RememberedUplink& uplink : memory.uplinks) {
+            const bool stays =
+                std::ranges::find(config.uplinks, uplink.name, &UplinkConfig::name) !=
+                config.uplinks.end();
+            used_.insert(uplink.id);
+            if (!stays) {
+                retired_.push_back(uplink.id);
+            }
+        }
+    }
+
+    std::optional<uint32_t> take() {
+        const uint32_t lowest = take_lowest(used_, 1);
+        if (lowest <= capacity_) {
+            return lowest;
+        }
+        if (retired_.empty()) {
+            return std::nullopt;
+        }
+        const uint32_t id = retired_.back();
+        retired_.pop_back();
+        return id;
+    }
+
+    [[nodiscard]] uint32_t capacity() const { return capacity_; }
+
+  private:
+    uint32_t capacity_;
+    std::set<uint32_t> used_;
+    std::vector<uint32_t> retired_;
+};
+
+Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts) {
+    const Interface* interface = facts.interface(config.interface);
+    if (interface == nullptr) {
+        return fail("uplink {}: there is no interface {}", config.name, config.interface);
+    }
+    Uplink uplink{.name = config.name,
+                  .device = config.interface,
+                  .weight = config.weight,
+                  .tier = config.tier,
+                  .paths = {}};
+    for (const Family family : families) {
+        uplink.paths[static_cast<size_t>(family)] = path_of(config, *interface, facts, family);
+    }
+    if (!uplink.path(Family::ipv4) && !uplink.path(Family::ipv6)) {
+        return fail("uplink {}: {} carries neither IPv4 nor IPv6: it needs an address, and a gateway "
+                    "from the configuration or from a default route",
+                    config.name, config.interface);
+    }
+    return uplink;
+}
+
+uint32_t table_of(const UplinkConfig& config, const RememberedUplink* known,
+                  std::set<uint32_t>& used) {
+    if (config.table) {
+        return *config.table;
+    }
+    return known != nullptr ? known->table : take_lowest(used, first_chosen_table);
+}
+
+uint32_t balance_table_of(const Config& config, const Memory& memory, std::set<uint32_t>& used) {
+    if (config.balance.table) {
+        return *config.balance.table;
+    }
+    return memory.balance_table != 0 ? memory.balance_table
+                                     : take_lowest(used, first_chosen_table);
+}
+
+} // namespace
+
+Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
+                                       const Memory& memory) {
+    std::set<uint32_t> tables = tables_in_use(config, facts, memory);
+    Ids ids(config, memory);
+    ResolvedTables resolved;
+    for (const UplinkConfig& uplink_config : config.uplinks) {
+        auto uplink = resolve_one(uplink_config, facts);
+        if (!uplink) {
+            return tl::unexpected(uplink.error());
+        }
+        const RememberedUplink* known = remembered(memory, uplink->name);
+        const auto id = known != nullptr ? std::optional(known->id) : ids.take();
+        if (!id) {
+            return fail("mark mask {:#010x} has room for {} uplinks only",
+                        config.balance.mark_mask, ids.capacity());
+        }
+        uplink->id = *id;
+        uplink->table = table_of(uplink_config, known, tables);
+        resolved.uplinks.push_back(*std::move(uplink));
+    }
+    resolved.balance_table = balance_table_of(config, memory, tables);
+    return resolved;
+}
+
+} // namespace linkbal

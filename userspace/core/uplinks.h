@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From the configuration's uplinks to what they are on this machine.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/facts.h"
+#include "core/memory.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+// How one family leaves by an uplink.
+struct UplinkPath {
+    std::optional<IpAddress> gateway;         // empty: the device is point-to-point
+    std::vector<InterfaceAddress> addresses;  // global ones, at least one
+    bool operator==(const UplinkPath&) const = default;
+};
+
+struct Uplink {
+    std::string name;
+    std::string device;
+    uint32_t id = 0;     // 1 to 255, in packet and conntrack marks
+    uint32_t table = 0;
+    uint32_t weight = 1;
+    uint32_t tier = 1;
+    std::array<std::optional<UplinkPath>, 2> paths; // by Family; empty: does not carry the family
+
+    [[nodiscard]] const std::optional<UplinkPath>& path(Family family) const {
+        return paths[static_cast<size_t>(family)];
+    }
+};
+
+struct ResolvedTables {
+    std::vector<Uplink> uplinks; // in the configuration's order
+    uint32_t balance_table = 0;
+};
+
+// Ids and tables that `memory` holds are kept; new ones are the lowest that nobody uses. Errors: an
+// interface that does not exist, an uplink that carries neither family, more uplinks than ids.
+Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
+                                       const Memory& memory);
+
+} // namespace linkbal

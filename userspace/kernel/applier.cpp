@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/applier.h"
+
+#include <ranges>
+
+#include "kernel/conntrack.h"
+#include "kernel/routes.h"
+#include "kernel/sysctl.h"
+#include "kernel/table_names.h"
+
+namespace linkbal {
+
+Status Applier::route(RouteOperation operation, const Route& route) {
+    auto message = route_message(operation, route, names_);
+    if (!message) {
+        return tl::unexpected(message.error());
+    }
+    const std::string_view verb = operation == RouteOperation::remove    ? "remove"
+                                  : operation == RouteOperation::replace ? "replace"
+                                                                         : "add";
+    return route_socket_.request(*std::move(message),
+                                 fmt::format("{} route {}", verb, route_notation(route, {})));
+}
+
+Status Applier::rule(bool add, const Rule& rule) {
+    return route_socket_.request(
+        rule_message(add, rule),
+        fmt::format("{} rule {}", add ? "add" : "remove", rule_notation(rule, {})));
+}
+
+struct Applier::Perform {
+    Applier& self;
+
+    Status operator()(const SetTableNames& action) const {
+        return write_table_names(self.instance_, action.to);
+    }
+    Status operator()(const AddRoute& action) const {
+        return self.route(RouteOperation::add, action.route);
+    }
+    Status operator()(const ReplaceRoute& action) const {
+        return self.route(RouteOperation::replace, action.to);
+    }
+    Status operator()(const RemoveRoute& action) const {
+        return self.route(RouteOperation::remove, action.route);
+    }
+    Status operator()(const AddRule& action) const { return self.rule(true, action.rule); }
+    Status operator()(const RemoveRule& action) const { return self.rule(false, action.rule); }
+    Status operator()(const SetSysctl& action) const {
+        self.former_side_effects_[action.key] = side_effects_of(action.key);
+        return write_sysctl(action.key, action.to);
+    }
+    Status operator()(const ReplaceNetfilter& action) const {
+        auto former = snapshot(self.instance_);
+        if (!former) {
+            return tl::unexpected(former.error());
+        }
+        self.former_netfilter_ = *std::move(former);
+        return replace(self.instance_, action.to);
+    }
+    Status operator()(const LoadPrograms&) const { return self.datapath_.load(self.desired_); }
+    Status operator()(const SetUplinks& action) const {
+        return self.datapath_.set_uplinks(action.to);
+    }
+    Status operator()(const SetBypass& action) const {
+        return self.datapath_.set_bypass(action.to);
+    }
+    Status operator()(const SetBuckets& action) const {
+        return self.datapath_.set_buckets(action.family, action.to);
+    }
+    Status operator()(const Attach& action) const { return self.datapath_.attach(action.at); }
+    Status operator()(const Detach& action) const { return self.datapath_.detach(action.at); }
+    Status operator()(const ForgetConnections& action) const {
+        return delete_by_mark(action.mark, action.mask);
+    }
+    Status operator()(const UnloadPrograms&) const { return self.datapath_.unload(); }
+    Status operator()(const RemoveNetfilter&) const { return linkbal::remove(self.instance_); }
+};
+
+struct Applier::Undo {
+    Applier& self;
+
+    Status operator()(const SetTableNames& action) const {
+        return write_table_names(self.instance_, action.from);
+    }
+    Status operator()(const AddRoute& action) const {
+        return self.route(RouteOperation::remove, action.route);
+    }
+    Status operator()(const ReplaceRoute& action) const {
+        return self.route(RouteOperation::replace, action.from);
+    }
+    Status operator()(const RemoveRoute& action) const {
+        return self.route(RouteOperation::add, action.route);
+    }
+    Status operator()(const AddRule& action) const { return self.rule(false, action.rule); }
+    Status operator()(const RemoveRule& action) const { return self.rule(true, action.rule); }
+    Status operator()(const SetSysctl& action) const {
+        auto status = write_sysctl(action.key, action.from);
+        for (const Sysctl& side_effect : self.former_side_effects_[action.key]) {
+            auto restored = write_sysctl(side_effect.key, side_effect.value);
+            status = status ? restored : status;
+        }
+        return status;
+    }
+    Status operator()(const ReplaceNetfilter&) const {
+        return restore(*self.former_netfilter_);
+    }
+    Status operator()(const LoadPrograms&) const { return self.datapath_.unload(); }
+    Status operator()(const SetUplinks& action) const {
+        return self.datapath_.set_uplinks(action.from);
+    }
+    Status operator()(const SetBypass& action) const {
+        return self.datapath_.set_bypass(action.from);
+    }
+    Status operator()(const SetBuckets& action) const {
+        return self.datapath_.set_buckets(action.family, action.from);
+    }
+    Status operator()(const Attach& action) const { return self.datapath_.detach(action.at); }
+    Status operator()(const Detach& action) const { return self.datapath_.attach(action.at); }
+    // The last action of a plan: nothing after it can fail.
+    Status operator()(const ForgetConnections&) const { return {}; }
+    Status operator()(const UnloadPrograms&) const { return {}; }
+    Status operator()(const RemoveNetfilter&) const { return {}; }
+};
+
+Status Applier::perform(const Action& action) { return std::visit(Perform{*this}, action); }
+Status Applier::undo(const Action& action) { return std::visit(Undo{*this}, action); }
+
+Status apply_all(Applier& applier, const Plan& plan,
+                 const std::function<void(const Action&)>& progress) {
+    std::string failures;
+    for (const Action& action : plan) {
+        progress(action);
+        if (const auto done = applier.perform(action); !done) {
+            failures += (failures.empty() ? "" : "; ") + done.error().message;
+        }
+    }
+    return failures.empty() ? Status{} : Status(fail("{}", failures));
+}
+
+Status apply_or_undo(Applier& applier, const Plan& plan,
+                     const std::function<void(const Action&)>& progress) {
+    for (auto action = plan.begin(); action != plan.end(); ++action) {
+        progress(*action);
+        auto done = applier.perform(*action);
+        if (done) {
+            continue;
+        }
+        Error error = done.error();
+        for (const Action& former : std::ranges::subrange(plan.begin(), action) |
+                                        std::views::reverse) {
+            if (const auto undone = applier.undo(former); !undone) {
+                error.message += fmt::format("; going back: {}", undone.error().message);
+            }
+        }
+        return tl::unexpected(error);
+    }
+    return {};
+}
+
+} // namespace linkbal

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Carries actions out one by one and takes them back in reverse order.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/plan.h"
+#include "kernel/datapath.h"
+#include "kernel/interfaces.h"
+#include "kernel/netlink.h"
+#include "kernel/nftables.h"
+
+namespace linkbal {
+
+class Applier {
+  public:
+    // All references must outlive the applier.
+    Applier(const std::string& instance, NetlinkSocket& route_socket, const InterfaceNames& names,
+            Datapath& datapath, const DatapathState& desired)
+        : instance_(instance), route_socket_(route_socket), names_(names), datapath_(datapath),
+          desired_(desired) {}
+
+    Status perform(const Action& action);
+    // Of an action that perform() has done.
+    Status undo(const Action& action);
+
+  private:
+    struct Perform;
+    struct Undo;
+    Status route(RouteOperation operation, const Route& route);
+    Status rule(bool add, const Rule& rule);
+
+    const std::string& instance_;
+    NetlinkSocket& route_socket_;
+    const InterfaceNames& names_;
+    Datapath& datapath_;
+    const DatapathState& desired_;
+    std::optional<NetfilterSnapshot> former_netfilter_;
+    std::map<std::string, std::vector<Sysctl>> former_side_effects_; // by the key that has them
+};
+
+// Performs the whole plan, or nothing: on failure what was done is undone, and the error says what
+// failed and what could not be undone, if anything.
+Status apply_or_undo(Applier& applier, const Plan& plan,
+                     const std::function<void(const Action&)>& progress);
+
+// Performs every action of a removal plan, also after failures, and reports them all.
+Status apply_all(Applier& applier, const Plan& plan,
+                 const std::function<void(const Action&)>& progress);
+
+} // namespace linkbal

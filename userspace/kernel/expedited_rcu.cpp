@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/expedited_rcu.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/file.h"
+
+namespace linkbal {
+
+namespace {
+
+constexpr auto knob = "/sys/kernel/rcu_expedited";
+// Not in an instance's directory: the knob is the whole machine's.
+constexpr auto keeper = "/run/linkbal-rcu_expedited";
+
+bool write_knob(const std::string& value) {
+    const Fd file(::open(knob, O_WRONLY | O_CLOEXEC));
+    return file && ::write(file.get(), value.data(), value.size()) >= 0;
+}
+
+} // namespace
+
+ExpeditedRcu::ExpeditedRcu() {
+    const auto present = read_file(knob);
+    auto lock = LockFile::acquire(keeper, std::chrono::milliseconds(0));
+    if (!present || !lock) {
+        return;
+    }
+    // Content means that a process died here: the knob's value is then that process's doing.
+    const std::string left_behind = lock->read();
+    former_ = left_behind.empty() ? present->substr(0, present->find('\n')) : left_behind;
+    if (lock->write(former_) && write_knob("1")) {
+        lock_ = *std::move(lock);
+    } else {
+        lock->remove();
+    }
+}
+
+ExpeditedRcu::~ExpeditedRcu() {
+    // Where the value can't be put back, the file stays and the next one tries again.
+    if (lock_ && write_knob(former_)) {
+        lock_->remove();
+    }
+}
+
+} // namespace linkbal

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One instance of linkbal in this network namespace: reads what is, decides, applies, goes back.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/config_error.h"
+#include "core/desired.h"
+#include "core/memory.h"
+#include "core/plan.h"
+#include "core/plan_notation.h"
+#include "kernel/datapath.h"
+#include "kernel/facts_reader.h"
+#include "kernel/netlink.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+// Everything that is decided before anything is touched.
+struct Preparation {
+    Memory memory; // as it was
+    Desired desired;
+    Plan plan;
+    NotationContext notation;
+};
+
+// Why a preparation failed: the configuration does not fit this machine (`mistakes`), or the kernel
+// could not be asked or is not able (`error`).
+struct Refusal {
+    std::vector<ConfigError> mistakes;
+    Error error;
+};
+
+// Called with each action just before it is done.
+using Progress = std::function<void(const Action&)>;
+
+class Gateway {
+  public:
+    static Result<Gateway> open(const std::string& instance);
+
+    // Holds `config` against this machine and compares. Touches nothing.
+    tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file);
+    // Carries the plan out. On failure everything is as before and the error says what failed, and
+    // what could not be undone, if anything.
+    Status apply(const Preparation& preparation, const Progress& progress);
+    // Removes everything that is ours and restores what was there before the first apply(). Goes on
+    // after failures and reports them all. False: there was nothing to remove.
+    Result<bool> remove(const Progress& progress);
+
+    [[nodiscard]] const std::string& instance() const { return instance_; }
+
+  private:
+    Gateway(std::string instance, NetlinkSocket route_socket, Datapath datapath)
+        : instance_(std::move(instance)), route_socket_(std::move(route_socket)),
+          datapath_(std::move(datapath)) {}
+    Result<Memory> memory_of_this_namespace();
+    Result<ActualState> actual_state(const Observation& seen, const GatewayState& desired);
+
+    std::string instance_;
+    NetlinkSocket route_socket_;
+    Datapath datapath_;
+};
+
+} // namespace linkbal

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/instance.h"
+
+#include <cerrno>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/file.h"
+
+namespace linkbal {
+
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+fs::path directory_of(const std::string& instance) { return fs::path("/run") / instance; }
+fs::path memory_path(const std::string& instance) { return directory_of(instance) / "state.json"; }
+fs::path lock_path(const std::string& instance) { return directory_of(instance) / "lock"; }
+
+std::string holder(const std::string& instance) {
+    const auto text = read_file(lock_path(instance));
+    return text && !text->empty() ? fmt::format("process {}", text->substr(0, text->find('\n')))
+                                  : "another process";
+}
+
+json to_json(const Memory& memory) {
+    json uplinks = json::array();
+    for (const RememberedUplink& uplink : memory.uplinks) {
+        uplinks.push_back({{"name", uplink.name},
+                           {"interface", uplink.interface},
+                           {"id", uplink.id},
+                           {"table", uplink.table},
+                           {"weight", uplink.weight}});
+    }
+    return {{"network_namespace", memory.network_namespace},
+            {"uplinks", uplinks},
+            {"balance_table", memory.balance_table},
+            {"sysctls", memory.sysctls},
+            {"mounted_bpffs", memory.mounted_bpffs}};
+}
+
+Memory from_json(const json& document) {
+    Memory memory;
+    memory.network_namespace = document.at("network_namespace");
+    for (const json& uplink : document.at("uplinks")) {
+        memory.uplinks.push_back({.name = uplink.at("name"),
+                                  .interface = uplink.at("interface"),
+                                  .id = uplink.at("id"),
+                                  .table = uplink.at("table"),
+                                  .weight = uplink.at("weight")});
+    }
+    memory.balance_table = document.at("balance_table");
+    memory.sysctls = document.at("sysctls");
+    memory.mounted_bpffs = document.at("mounted_bpffs");
+    return memory;
+}
+
+} // namespace
+
+Result<LockFile> lock_instance(const std::string& instance, std::chrono::milliseconds patience) {
+    auto lock = LockFile::acquire(lock_path(instance), patience);
+    if (!lock && lock.error().code == 0) {
+        return fail("instance {} is being changed by {}", instance, holder(instance));
+    }
+    if (lock) {
+        // For those who wait; without it they only know less.
+        (void)lock->write(fmt::format("{}\n", ::getpid()));
+    }
+    return lock;
+}
+
+Result<Memory> read_memory(const std::string& instance) {
+    const auto path = memory_path(instance);
+    if (!fs::exists(path)) {
+        return Memory{};
+    }
+    const auto text = read_file(path);
+    if (!text) {
+        return tl::unexpected(text.error());
+    }
+    try {
+        return from_json(json::parse(*text));
+    } catch (const json::exception& error) {
+        return fail("read {}: {}", path.string(), error.what());
+    }
+}
+
+Status write_memory(const std::string& instance, const Memory& memory) {
+    return write_file_atomically(memory_path(instance), to_json(memory).dump(2) + "\n");
+}
+
+Status forget_instance(const std::string& instance) {
+    std::error_code error;
+    fs::remove(memory_path(instance), error);
+    if (error) {
+        return fail_errno(error.value(), fmt::format("remove {}", memory_path(instance).string()));
+    }
+    // The directory stays if somebody else keeps a file in it.
+    fs::remove(lock_path(instance), error);
+    fs::remove(directory_of(instance), error);
+    return {};
+}
+
+Result<uint64_t> network_namespace() {
+    struct stat info {};
+    if (::stat("/proc/self/ns/net", &info) != 0) {
+        return fail_errno(errno, "look at /proc/self/ns/net");
+    }
+    return static_cast<uint64_t>(info.st_ino);
+}
+
+} // namespace linkbal

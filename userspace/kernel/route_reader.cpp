@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/routes.h"
+
+#include <algorithm>
+
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include "kernel/netlink_attributes.h"
+
+namespace linkbal {
+
+namespace {
+
+Family family_of(uint8_t socket_family) {
+    return socket_family == AF_INET ? Family::ipv4 : Family::ipv6;
+}
+
+// The destination or source of a message; absent means "any".
+Prefix prefix_from(Family family, const std::optional<IpAddress>& address, uint8_t length) {
+    return address ? Prefix(*address, length) : Prefix::any(family);
+}
+
+std::vector<NextHop> multipath_from(const nlattr* attribute, const InterfaceNames& names) {
+    std::vector<NextHop> hops;
+    auto left = static_cast<int>(mnl_attr_get_payload_len(attribute));
+    const auto* hop = static_cast<const rtnexthop*>(mnl_attr_get_payload(attribute));
+    while (left >= static_cast<int>(sizeof(*hop)) && RTNH_OK(hop, left)) {
+        const Attributes attributes(hop + 1, hop->rtnh_len - sizeof(*hop));
+        hops.push_back({.gateway = attributes.address(RTA_GATEWAY),
+                        .device = names.name(static_cast<uint32_t>(hop->rtnh_ifindex)),
+                        .weight = hop->rtnh_hops + 1U});
+        left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
+        hop = RTNH_NEXT(hop);
+    }
+    std::ranges::sort(hops, {}, &NextHop::device);
+    return hops;
+}
+
+std::vector<NextHop> hops_from(const Attributes& attributes, const InterfaceNames& names) {
+    if (const nlattr* multipath = attributes.find(RTA_MULTIPATH)) {
+        return multipath_from(multipath, names);
+    }
+    return {{.gateway = attributes.address(RTA_GATEWAY),
+             .device = names.name(attributes.u32(RTA_OIF)),
+             .weight = 1}};
+}
+
+void add_route(RoutesAndRules& all, const nlmsghdr* message, const InterfaceNames& names) {
+    const auto* header = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof(*header));
+    const uint32_t table = attributes.u32(RTA_TABLE);
+    if (header->rtm_type != RTN_UNICAST || table == RT_TABLE_LOCAL ||
+        (header->rtm_flags & RTM_F_CLONED) != 0) {
+        return;
+    }
+    const Family family = family_of(header->rtm_family);
+    auto& list = header->rtm_protocol == route_protocol ? all.our_routes : all.foreign_routes;
+    list.push_back({.table = table,
+                    .destination = prefix_from(family, attributes.address(RTA_DST),
+                                               header->rtm_dst_len),
+                    .hops = hops_from(attributes, names),
+                    .preferred_source = attributes.address(RTA_PREFSRC),
+                    .metric = attributes.u32(RTA_PRIORITY)});
+}
+
+void add_rule(RoutesAndRules& all, const nlmsghdr* message) {
+    const auto* header = static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(message));
+    const Attributes attributes(message, sizeof(*header));
+    const Family family = family_of(header->family);
+    Rule rule{.family = family,
+              .priority = attributes.u32(FRA_PRIORITY),
+              .source = std::nullopt,
+              .mark = attributes.u32(FRA_FWMARK),
+              .mark_mask = attributes.u32(FRA_FWMASK),
+              .input_interface = attributes.text(FRA_IIFNAME),
+              .table = attributes.u32(FRA_TABLE),
+              .suppress_prefix_length = std::nullopt};
+    if (const auto source = attributes.address(FRA_SRC)) {
+        rule.source = Prefix(*source, header->src_len);
+    }
+    // The kernel always reports the attribute; all ones means that nothing is suppressed.
+    const uint32_t suppress = attributes.u32(FRA_SUPPRESS_PREFIXLEN);
+    if (attributes.find(FRA_SUPPRESS_PREFIXLEN) != nullptr && suppress != UINT32_MAX) {
+        rule.suppress_prefix_length = suppress;
+    }
+    const nlattr* protocol = attributes.find(FRA_PROTOCOL);
+    const bool ours = protocol != nullptr && mnl_attr_get_u8(protocol) == route_protocol;
+    (ours ? all.our_rules : all.foreign_rules).push_back(rule);
+}
+
+Result<RoutesAndRules> read_family(NetlinkSocket& socket, const InterfaceNames& names,
+                                   uint8_t family) {
+    RoutesAndRules found;
+    rtmsg route_query{};
+    route_query.rtm_family = family;
+    auto status = socket.dump(
+        {RTM_GETROUTE, 0, route_query}, "read routes",
+        [&](const nlmsghdr* message) { add_route(found, message, names); },
+        [&] { found = {}; });
+    if (!status) {
+        return tl::unexpected(status.error());
+    }
+    fib_rule_hdr rule_query{};
+    rule_query.family = family;
+    status = socket.dump(
+        {RTM_GETRULE, 0, rule_query}, "read rules",
+        [&](const nlmsghdr* message) { add_rule(found, message); },
+        [&] {
+            found.our_rules.clear();
+            found.foreign_rules.clear();
+        });
+    return status ? Result<RoutesAndRules>(found)
+                  : Result<RoutesAndRules>(tl::unexpected(status.error()));
+}
+
+template <typename T>
+void append(std::vector<T>& to, const std::vector<T>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
+} // namespace
+
+Result<RoutesAndRules> read_routes_and_rules(NetlinkSocket& route_socket,
+                                             const InterfaceNames& names) {
+    RoutesAndRules all;
+    for (const auto family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) {
+        const auto part = read_family(route_socket, names, family);
+        if (!part) {
+            return tl::unexpected(part.error());
+        }
+        append(all.our_routes, part->our_routes);
+        append(all.foreign_routes, part->foreign_routes);
+        append(all.our_rules, part->our_rules);
+        append(all.foreign_rules, part->foreign_rules);
+    }
+    return all;
+}
+
+} // namespace linkbal

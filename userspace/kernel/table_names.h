@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Names of routing tables, as iproute2 reads them: NUMBER NAME, a line each, # comments.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/gateway_state.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+// /etc/iproute2/rt_tables.d/INSTANCE.conf
+std::filesystem::path table_names_path(const std::string& instance);
+
+// Ours; empty where the file is not there.
+Result<std::optional<std::vector<TableName>>> read_table_names(const std::string& instance);
+// Everybody else's: rt_tables and rt_tables.d/*.conf of /etc/iproute2, or of the vendor's directory
+// where /etc has none (iproute2 6.5 and later).
+std::vector<TableName> read_foreign_table_names(const std::string& instance);
+// Writes ours, or removes the file where `names` is empty. Creates the directory if it must.
+Status write_table_names(const std::string& instance,
+                         const std::optional<std::vector<TableName>>& names);
+
+} // namespace linkbal
