@@ -26,9 +26,7 @@ struct lb_hash_state {
     __u32 a, b, c;
 };
 
-LB_INLINE __u32 lb_rotate(__u32 word, __u32 bits) {
-    return (word << bits) | (word >> (32 - bits));
-}
+LB_INLINE __u32 lb_rotate(__u32 word, __u32 bits) { return (word << bits) | (word >> (32 - bits)); }
 
 LB_INLINE void lb_hash_mix(struct lb_hash_state* s) {
     s->a -= s->c, s->a ^= lb_rotate(s->c, 4), s->c += s->b;

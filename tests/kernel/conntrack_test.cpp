@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <cstring>
 
-#include <arpa/inet.h>
 #include "support/catch.h"
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 

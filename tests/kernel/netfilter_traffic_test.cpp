@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <arpa/inet.h>
 #include "support/catch.h"
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/if_ether.h>
 #include <netinet/ip.h>
@@ -200,9 +200,7 @@ TEST_CASE("IPv6 is masqueraded too") {
 TEST_CASE("a connection from outside is pinned to the uplink it came in by") {
     LINKBAL_OWN_NAMESPACE();
     make_gateway();
-    SECTION("to the gateway") {
-        arrive("wan1", "198.51.100.9", "198.51.100.1", 9);
-    }
+    SECTION("to the gateway") { arrive("wan1", "198.51.100.9", "198.51.100.1", 9); }
     SECTION("forwarded to the LAN, by a port forward of another table before dstnat") {
         nft("table ip forwards { chain pre { type nat hook prerouting priority -110; udp dport 9 "
             "dnat to 192.0.2.9; }; }");

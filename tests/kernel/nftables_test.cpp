@@ -63,27 +63,13 @@ TEST_CASE("a loaded table is the same, an absent one absent, another state diffe
     must(replace("linkbal", state));
     CHECK(match(state) == NetfilterMatch::same);
     auto other = state;
-    SECTION("mark") {
-        other.uplinks[1].mark = 0x00030000;
-    }
-    SECTION("mask") {
-        other.mark_mask = 0x01ff0000;
-    }
-    SECTION("device") {
-        other.uplinks[0].device = "eth10";
-    }
-    SECTION("name") {
-        other.uplinks[0].name = "velox2";
-    }
-    SECTION("uplink") {
-        other.uplinks.pop_back();
-    }
-    SECTION("prefix") {
-        other.masqueraded[0] = Prefix::parse("192.0.2.0/25").value();
-    }
-    SECTION("prefix gone") {
-        other.masqueraded.pop_back();
-    }
+    SECTION("mark") { other.uplinks[1].mark = 0x00030000; }
+    SECTION("mask") { other.mark_mask = 0x01ff0000; }
+    SECTION("device") { other.uplinks[0].device = "eth10"; }
+    SECTION("name") { other.uplinks[0].name = "velox2"; }
+    SECTION("uplink") { other.uplinks.pop_back(); }
+    SECTION("prefix") { other.masqueraded[0] = Prefix::parse("192.0.2.0/25").value(); }
+    SECTION("prefix gone") { other.masqueraded.pop_back(); }
     CHECK(match(other) == NetfilterMatch::different);
     must(replace("linkbal", other));
     CHECK(match(other) == NetfilterMatch::same);
@@ -168,15 +154,11 @@ TEST_CASE("a rule replaced, deleted or moved by its handle is seen") {
     const auto at = listing.find("handle", listing.find("192.0.2.0") + 1);
     const auto handle = std::to_string(std::stoul(listing.substr(at + 7)));
     const std::string rule = "inet linkbal masquerade_lan handle " + handle;
-    SECTION("replaced") {
-        nft("replace rule " + rule + " ip saddr 192.0.2.0/23 masquerade");
-    }
+    SECTION("replaced") { nft("replace rule " + rule + " ip saddr 192.0.2.0/23 masquerade"); }
     SECTION("commented") {
         nft("replace rule " + rule + " ip saddr 192.0.2.0/24 masquerade comment \"mine\"");
     }
-    SECTION("deleted") {
-        nft("delete rule " + rule);
-    }
+    SECTION("deleted") { nft("delete rule " + rule); }
     SECTION("moved") {
         nft("delete rule " + rule +
             "\nadd rule inet linkbal masquerade_lan ip saddr 192.0.2.0/24 masquerade");

@@ -77,9 +77,7 @@ std::string nft_list(const std::string& what) {
     return outcome.output;
 }
 
-bool has_nft() {
-    return run({"nft", "--version"}).status == 0;
-}
+bool has_nft() { return run({"nft", "--version"}).status == 0; }
 
 void make_network(std::initializer_list<std::string> devices) {
     REQUIRE(run({"ip", "link", "set", "lo", "up"}).status == 0);

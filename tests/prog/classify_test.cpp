@@ -22,12 +22,8 @@ struct Case {
     lb_verdict verdict;
 };
 
-Bytes tcp_with(uint8_t flags) {
-    return bytes_of(Tcp{.flags = flags});
-}
-Bytes udp_header() {
-    return bytes_of(Udp{});
-}
+Bytes tcp_with(uint8_t flags) { return bytes_of(Tcp{.flags = flags}); }
+Bytes udp_header() { return bytes_of(Udp{}); }
 
 std::vector<Case> ipv4_cases() {
     const Bytes syn = tcp_with(tcp_syn);

@@ -72,9 +72,7 @@ ActualDatapath actual(const Datapath& datapath) {
     return *found;
 }
 
-std::string programs_on_devices() {
-    return output_of("bpftool -j net");
-}
+std::string programs_on_devices() { return output_of("bpftool -j net"); }
 // Ids of links: the same ones, if they were updated and not made anew.
 std::string link_ids(const Datapath& datapath, const DatapathState& state) {
     std::string ids;

@@ -56,14 +56,10 @@ Bytes bytes_of(const Udp& header) {
     return be16(header.source) + be16(header.destination) + be16(8) + be16(0);
 }
 
-Bytes extension(uint8_t next, uint8_t more) {
-    return Bytes{next, more} + Bytes(6U + 8U * more, 0);
-}
+Bytes extension(uint8_t next, uint8_t more) { return Bytes{next, more} + Bytes(6U + 8U * more, 0); }
 
 // Length 4: 4 * (4 + 2) = 24 bytes.
-Bytes authentication(uint8_t next) {
-    return Bytes{next, 4} + Bytes(22, 0);
-}
+Bytes authentication(uint8_t next) { return Bytes{next, 4} + Bytes(22, 0); }
 
 Bytes ipv6_fragment(uint8_t next, uint16_t offset_and_more) {
     return Bytes{next, 0} + be16(offset_and_more) + Bytes{0, 0, 0, 1};

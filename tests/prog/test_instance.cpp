@@ -51,9 +51,7 @@ TestInstance::TestInstance(const Setup& setup) : setup_(setup) {
     assign(assign_buckets({}, setup.uplinks));
 }
 
-TestInstance::~TestInstance() {
-    CHECK(datapath_.remove());
-}
+TestInstance::~TestInstance() { CHECK(datapath_.remove()); }
 
 void TestInstance::assign(const BucketAssignment& assignment) {
     assignment_ = assignment;

@@ -16,16 +16,14 @@ int run_down(const Options& options) {
     }
     const InterruptsHeld held;
     const auto lock = lock_instance(options.instance, lock_patience);
-    auto gateway = lock ? Gateway::open(options.instance)
-                        : Result<Gateway>(tl::unexpected(lock.error()));
+    auto gateway =
+        lock ? Gateway::open(options.instance) : Result<Gateway>(tl::unexpected(lock.error()));
     if (!gateway) {
         report(gateway.error());
         return exit_failed;
     }
-    const NotationContext notation{.instance = options.instance,
-                                   .table_names = {},
-                                   .uplinks = {},
-                                   .table_names_file = {}};
+    const NotationContext notation{
+        .instance = options.instance, .table_names = {}, .uplinks = {}, .table_names_file = {}};
     const auto removed = gateway->remove([&](const Action& action) {
         for (const std::string& line : action_notation(action, notation)) {
             spdlog::info("{}", line);

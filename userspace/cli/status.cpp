@@ -71,9 +71,8 @@ void print_for_people(const GatewayStatus& status) {
                "rx", "why");
     for (const UplinkStatus& uplink : status.uplinks) {
         fmt::print(row, uplink.name, uplink.interface, uplink_state_name(uplink.state),
-                   uplink.weight, share_text(uplink), uplink.connections,
-                   uplink.connections_total, rate_text(uplink.tx_rate),
-                   rate_text(uplink.rx_rate), uplink.reason);
+                   uplink.weight, share_text(uplink), uplink.connections, uplink.connections_total,
+                   rate_text(uplink.tx_rate), rate_text(uplink.rx_rate), uplink.reason);
     }
 }
 

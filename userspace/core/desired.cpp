@@ -15,8 +15,9 @@ namespace {
 constexpr size_t largest_bypass = 4096;
 
 // Destinations that never leave by an uplink's default route, whoever the client is.
-constexpr std::array never_balanced{"127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
-                                    "255.255.255.255/32", "::1/128", "fe80::/10", "ff00::/8"};
+constexpr std::array never_balanced{
+    "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32",
+    "::1/128",     "fe80::/10",      "ff00::/8"};
 
 std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts) {
     std::vector<Sysctl> sysctls;
@@ -163,15 +164,15 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (!resolved) {
         return tl::unexpected(resolved.error());
     }
-    Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
-                              .rules = desired_rules(config, *resolved),
-                              .sysctls = desired_sysctls(config, facts),
-                              .netfilter = desired_netfilter(config, facts, resolved->uplinks),
-                              .datapath = desired_datapath(config, facts, resolved->uplinks,
-                                                           current, use_tcx),
-                              .table_names = desired_names(config, *resolved)},
-                    .uplinks = resolved->uplinks,
-                    .balance_table = resolved->balance_table};
+    Desired desired{
+        .state = {.routes = desired_routes(config, facts, *resolved),
+                  .rules = desired_rules(config, *resolved),
+                  .sysctls = desired_sysctls(config, facts),
+                  .netfilter = desired_netfilter(config, facts, resolved->uplinks),
+                  .datapath = desired_datapath(config, facts, resolved->uplinks, current, use_tcx),
+                  .table_names = desired_names(config, *resolved)},
+        .uplinks = resolved->uplinks,
+        .balance_table = resolved->balance_table};
     return desired;
 }
 

@@ -12,8 +12,8 @@
 namespace linkbal {
 
 struct GatewayState {
-    std::vector<Route> routes; // sorted
-    std::vector<Rule> rules;   // sorted
+    std::vector<Route> routes;   // sorted
+    std::vector<Rule> rules;     // sorted
     std::vector<Sysctl> sysctls; // in the order in which they are set
     NetfilterState netfilter;
     DatapathState datapath;

@@ -76,8 +76,7 @@ void add_balancing_table(std::vector<Route>& routes, const ResolvedTables& resol
         const uint32_t weight = uplinks.size() == 1 ? 1 : hop_weight(uplink->weight, largest);
         hops.push_back(hop_of(*uplink, family, weight));
     }
-    routes.push_back(
-        default_route(resolved.balance_table, family, hops, plain_metric(family)));
+    routes.push_back(default_route(resolved.balance_table, family, hops, plain_metric(family)));
 }
 
 bool is_foreign_default(const Route& route, Family family) {

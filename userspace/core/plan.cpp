@@ -67,8 +67,7 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
     for (const Family family : families) {
         const auto index = static_cast<size_t>(family);
         if (now.state.buckets[index] != desired.buckets[index]) {
-            plan.push_back(
-                SetBuckets{family, now.state.buckets[index], desired.buckets[index]});
+            plan.push_back(SetBuckets{family, now.state.buckets[index], desired.buckets[index]});
         }
     }
 }
@@ -98,9 +97,8 @@ void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysct
 void plan_forgetting(Plan& plan, const Desired& desired, const Memory& memory) {
     const uint32_t mask = desired.state.datapath.mark_mask;
     for (const RememberedUplink& known : memory.uplinks) {
-        const bool stays = std::ranges::any_of(desired.uplinks, [&](const Uplink& uplink) {
-            return uplink.name == known.name;
-        });
+        const bool stays = std::ranges::any_of(
+            desired.uplinks, [&](const Uplink& uplink) { return uplink.name == known.name; });
         if (!stays) {
             plan.push_back(ForgetConnections{known.name, uplink_mark(known.id, mask), mask});
         }
@@ -136,8 +134,8 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
     }
     append<AddRoute>(plan, routes.added);
     if (actual.netfilter != ActualState::Netfilter::same) {
-        plan.push_back(ReplaceNetfilter{
-            state.netfilter, actual.netfilter == ActualState::Netfilter::different});
+        plan.push_back(ReplaceNetfilter{state.netfilter,
+                                        actual.netfilter == ActualState::Netfilter::different});
     }
     plan_datapath(plan, actual.datapath, state.datapath);
     std::ranges::copy(routes.replaced, std::back_inserter(plan));

@@ -15,12 +15,12 @@ namespace linkbal {
 
 // What is in the kernel now, as far as it is ours.
 struct ActualState {
-    std::vector<Route> routes; // sorted
-    std::vector<Rule> rules;   // sorted
+    std::vector<Route> routes;   // sorted
+    std::vector<Rule> rules;     // sorted
     std::vector<Sysctl> sysctls; // of the keys that the desired state names, where they exist
     enum class Netfilter : uint8_t { absent, same, different };
     Netfilter netfilter = Netfilter::absent;
-    std::optional<ActualDatapath> datapath; // empty: nothing is loaded
+    std::optional<ActualDatapath> datapath;            // empty: nothing is loaded
     std::optional<std::vector<TableName>> table_names; // empty: our file is not there
 };
 
@@ -87,10 +87,10 @@ struct SetTableNames {
 struct UnloadPrograms {};
 struct RemoveNetfilter {};
 
-using Action = std::variant<SetTableNames, AddRoute, ReplaceRoute, RemoveRoute, AddRule, RemoveRule,
-                            SetSysctl, ReplaceNetfilter, LoadPrograms, SetDevices, SetBypass,
-                            SetBuckets, Attach, Detach, ForgetConnections, UnloadPrograms,
-                            RemoveNetfilter>;
+using Action =
+    std::variant<SetTableNames, AddRoute, ReplaceRoute, RemoveRoute, AddRule, RemoveRule, SetSysctl,
+                 ReplaceNetfilter, LoadPrograms, SetDevices, SetBypass, SetBuckets, Attach, Detach,
+                 ForgetConnections, UnloadPrograms, RemoveNetfilter>;
 using Plan = std::vector<Action>;
 
 // In an order in which traffic flows at every step: first what nobody uses yet, then the switches

@@ -33,15 +33,15 @@ std::string hop_text(const NextHop& hop) {
 
 std::string attachment_text(const Attachment& at, std::string_view verb,
                             const NotationContext& context) {
-    const auto program = fmt::format("/sys/fs/bpf/{}/programs/{}", context.instance,
-                                     attach_program(at.role));
+    const auto program =
+        fmt::format("/sys/fs/bpf/{}/programs/{}", context.instance, attach_program(at.role));
     if (at.tcx) {
         return fmt::format("bpftool net {} tcx_{} pinned {} dev {}",
                            verb == "add" ? "attach" : "detach", attach_direction(at.role), program,
                            at.device);
     }
-    return fmt::format("tc filter {} dev {} {} bpf direct-action object-pinned {}", verb,
-                       at.device, attach_direction(at.role), program);
+    return fmt::format("tc filter {} dev {} {} bpf direct-action object-pinned {}", verb, at.device,
+                       attach_direction(at.role), program);
 }
 
 std::string buckets_text(const BucketAssignment& buckets, const NotationContext& context) {
@@ -121,8 +121,8 @@ class Notation {
     Lines operator()(const SetBuckets& action) const {
         return {fmt::format("# map buckets, {}: {} -> {} ({} of {} move)",
                             family_name(action.family), buckets_text(action.from, context_),
-                            buckets_text(action.to, context_),
-                            moved(action.from, action.to), LB_BUCKETS)};
+                            buckets_text(action.to, context_), moved(action.from, action.to),
+                            LB_BUCKETS)};
     }
     Lines operator()(const Attach& action) const {
         return {attachment_text(action.at, "add", context_)};
@@ -156,8 +156,7 @@ class Notation {
 } // namespace
 
 std::string route_notation(const Route& route, const NotationContext& context) {
-    std::string text =
-        route.destination.is_default() ? "default" : route.destination.str();
+    std::string text = route.destination.is_default() ? "default" : route.destination.str();
     if (route.hops.size() == 1) {
         text += fmt::format(" {}", hop_text(route.hops.front()));
     }

@@ -12,9 +12,9 @@ namespace linkbal {
 
 // What notation needs to know beside the action itself.
 struct NotationContext {
-    std::string instance;                 // names the nftables table and the pinned programs
-    std::vector<TableName> table_names;   // numbers without a name are printed as numbers
-    std::vector<DatapathUplink> uplinks;  // for the shares of buckets
+    std::string instance;                // names the nftables table and the pinned programs
+    std::vector<TableName> table_names;  // numbers without a name are printed as numbers
+    std::vector<DatapathUplink> uplinks; // for the shares of buckets
     std::string table_names_file;
 };
 

@@ -25,9 +25,9 @@ struct UplinkStatus {
     uint32_t weight = 0;
     UplinkState state = UplinkState::down;
     std::string reason;
-    std::array<double, 2> share{}; // of the buckets, by Family, 0 to 1
-    uint64_t connections_total = 0; // since the first `up`, opened from either side
-    uint64_t connections = 0;       // in conntrack now
+    std::array<double, 2> share{};   // of the buckets, by Family, 0 to 1
+    uint64_t connections_total = 0;  // since the first `up`, opened from either side
+    uint64_t connections = 0;        // in conntrack now
     Traffic tx{}, rx{};              // forwarded
     double tx_rate = 0, rx_rate = 0; // bits per second over the interval that was asked for
 };

@@ -94,9 +94,8 @@ class Ids {
     Ids(const Config& config, const Memory& memory)
         : capacity_(mask_capacity(config.balance.mark_mask)) {
         for (const RememberedUplink& uplink : memory.uplinks) {
-            const bool stays =
-                std::ranges::find(config.uplinks, uplink.name, &UplinkConfig::name) !=
-                config.uplinks.end();
+            const bool stays = std::ranges::find(config.uplinks, uplink.name,
+                                                 &UplinkConfig::name) != config.uplinks.end();
             used_.insert(uplink.id);
             if (!stays) {
                 retired_.push_back(uplink.id);
@@ -139,9 +138,10 @@ Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts) {
         uplink.paths[static_cast<size_t>(family)] = path_of(config, *interface, facts, family);
     }
     if (!uplink.path(Family::ipv4) && !uplink.path(Family::ipv6)) {
-        return fail("uplink {}: {} carries neither IPv4 nor IPv6: it needs an address, and a gateway "
-                    "from the configuration or from a default route",
-                    config.name, config.interface);
+        return fail(
+            "uplink {}: {} carries neither IPv4 nor IPv6: it needs an address, and a gateway "
+            "from the configuration or from a default route",
+            config.name, config.interface);
     }
     return uplink;
 }
@@ -158,8 +158,7 @@ uint32_t balance_table_of(const Config& config, const Memory& memory, std::set<u
     if (config.balance.table) {
         return *config.balance.table;
     }
-    return memory.balance_table != 0 ? memory.balance_table
-                                     : take_lowest(used, first_chosen_table);
+    return memory.balance_table != 0 ? memory.balance_table : take_lowest(used, first_chosen_table);
 }
 
 } // namespace
@@ -177,8 +176,8 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
         const RememberedUplink* known = remembered(memory, uplink->name);
         const auto id = known != nullptr ? std::optional(known->id) : ids.take();
         if (!id || *id > ids.capacity()) {
-            return fail("mark mask {:#010x} has room for {} uplinks only",
-                        config.balance.mark_mask, ids.capacity());
+            return fail("mark mask {:#010x} has room for {} uplinks only", config.balance.mark_mask,
+                        ids.capacity());
         }
         uplink->id = *id;
         uplink->table = table_of(uplink_config, known, tables);

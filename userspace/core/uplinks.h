@@ -16,15 +16,15 @@ namespace linkbal {
 
 // How one family leaves by an uplink.
 struct UplinkPath {
-    std::optional<IpAddress> gateway;         // empty: the device is point-to-point
-    std::vector<InterfaceAddress> addresses;  // global ones, at least one
+    std::optional<IpAddress> gateway;        // empty: the device is point-to-point
+    std::vector<InterfaceAddress> addresses; // global ones, at least one
     bool operator==(const UplinkPath&) const = default;
 };
 
 struct Uplink {
     std::string name;
     std::string device;
-    uint32_t id = 0;     // 1 to 255, in packet and conntrack marks
+    uint32_t id = 0; // 1 to 255, in packet and conntrack marks
     uint32_t table = 0;
     uint32_t weight = 1;
     uint32_t tier = 1;

@@ -132,9 +132,7 @@ struct Applier::Undo {
         }
         return status;
     }
-    Status operator()(const ReplaceNetfilter&) const {
-        return restore(*self.former_netfilter_);
-    }
+    Status operator()(const ReplaceNetfilter&) const { return restore(*self.former_netfilter_); }
     Status operator()(const LoadPrograms& action) const { return self.unload_programs(action); }
     Status operator()(const SetDevices& action) const { return self.set_devices(action.from); }
     Status operator()(const SetBypass& action) const {
@@ -177,8 +175,8 @@ Status apply_or_undo(Applier& applier, const Plan& plan,
             continue;
         }
         Error error = done.error();
-        for (const Action& former : std::ranges::subrange(plan.begin(), action) |
-                                        std::views::reverse) {
+        for (const Action& former :
+             std::ranges::subrange(plan.begin(), action) | std::views::reverse) {
             if (const auto undone = applier.undo(former); !undone) {
                 error.message += fmt::format("; going back: {}", undone.error().message);
             }

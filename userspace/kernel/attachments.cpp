@@ -16,19 +16,11 @@ namespace linkbal {
 
 namespace {
 
-std::string links(const std::string& directory) {
-    return directory + "/links";
-}
-std::string filters(const std::string& directory) {
-    return directory + "/filters";
-}
-std::string qdiscs(const std::string& directory) {
-    return directory + "/qdiscs";
-}
+std::string links(const std::string& directory) { return directory + "/links"; }
+std::string filters(const std::string& directory) { return directory + "/filters"; }
+std::string qdiscs(const std::string& directory) { return directory + "/qdiscs"; }
 
-bool is_ingress(const Attachment& attachment) {
-    return attachment.role == AttachRole::lan_ingress;
-}
+bool is_ingress(const Attachment& attachment) { return attachment.role == AttachRole::lan_ingress; }
 
 std::string entry_name(const Attachment& attachment) {
     return fmt::format("{}-{}", pin_name(attachment.device), attach_direction(attachment.role));

@@ -34,9 +34,7 @@ using Skeleton = std::unique_ptr<linkbal_bpf, decltype(&linkbal_bpf::destroy)>;
 std::string map_path(const std::string& directory, std::string_view name) {
     return fmt::format("{}/{}", directory, name);
 }
-std::string program_directory(const std::string& directory) {
-    return directory + "/programs";
-}
+std::string program_directory(const std::string& directory) { return directory + "/programs"; }
 std::string program_path(const std::string& directory, std::string_view name) {
     return fmt::format("{}/{}", program_directory(directory), name);
 }
@@ -68,9 +66,7 @@ Status reuse_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
     return {};
 }
 
-Fd duplicate(int fd) {
-    return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-}
+Fd duplicate(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 BpfObject take_descriptors(const linkbal_bpf& skeleton,
                            const std::map<std::string_view, bpf_map*>& maps) {

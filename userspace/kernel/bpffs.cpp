@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_bpffs() {
-    struct statfs info {};
+    struct statfs info{};
     return statfs(bpffs_path, &info) == 0 &&
            static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
 }

@@ -35,9 +35,7 @@ bpf_tc_opts our_filter() {
     return filter;
 }
 
-bool is_absent(int error) {
-    return error == -ENOENT || error == -EINVAL || error == -ENODEV;
-}
+bool is_absent(int error) { return error == -ENOENT || error == -EINVAL || error == -ENODEV; }
 
 Result<bool> has_filters(uint32_t ifindex, uint32_t direction) {
     auto socket = NetlinkSocket::open(NETLINK_ROUTE);

@@ -129,9 +129,7 @@ Status sum_counters(const Fd& map, std::array<Counters, size>& sums) {
 Datapath::Datapath(std::string instance)
     : directory_(fmt::format("{}/{}", bpffs_path, std::move(instance))) {}
 
-Result<BpfObject> Datapath::pinned() const {
-    return open_object(directory_);
-}
+Result<BpfObject> Datapath::pinned() const { return open_object(directory_); }
 
 Result<Fd> Datapath::map(std::string_view name) const {
     auto fd = open_pin(fmt::format("{}/{}", directory_, name));
@@ -142,7 +140,7 @@ Result<Fd> Datapath::map(std::string_view name) const {
 }
 
 Result<std::optional<ActualDatapath>> Datapath::read() const {
-    struct stat info {};
+    struct stat info{};
     if (stat(directory_.c_str(), &info) != 0) {
         return std::nullopt;
     }

@@ -102,9 +102,7 @@ lb_uplink uplink_entry(const DatapathUplink& uplink) {
     return entry;
 }
 
-bool is_same(const lb_uplink& a, const lb_uplink& b) {
-    return std::memcmp(&a, &b, sizeof(a)) == 0;
-}
+bool is_same(const lb_uplink& a, const lb_uplink& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
 
 DatapathUplink uplink_value(uint32_t id, const lb_uplink& entry, const DeviceTable& devices) {
     const auto device = devices.find(entry.ifindex);

@@ -24,6 +24,9 @@ class ExpeditedRcu {
     ExpeditedRcu(const ExpeditedRcu&) = delete;
     ExpeditedRcu& operator=(const ExpeditedRcu&) = delete;
 
+    // False: somebody else is at it, or it is not possible here.
+    [[nodiscard]] bool active() const { return lock_.has_value(); }
+
   private:
     std::optional<LockFile> lock_; // empty: somebody else is expediting, or it is not possible
     std::string former_;

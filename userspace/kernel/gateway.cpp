@@ -55,8 +55,7 @@ Memory journal(const Preparation& preparation, uint64_t network_namespace) {
     memory.network_namespace = network_namespace;
     memory.balance_table = preparation.desired.balance_table;
     for (const RememberedUplink& uplink : remembered(preparation.desired.uplinks)) {
-        const auto known =
-            std::ranges::find(memory.uplinks, uplink.name, &RememberedUplink::name);
+        const auto known = std::ranges::find(memory.uplinks, uplink.name, &RememberedUplink::name);
         if (known == memory.uplinks.end()) {
             memory.uplinks.push_back(uplink);
         }
@@ -148,7 +147,8 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!datapath) {
         return tl::unexpected(datapath.error());
     }
-    const auto buckets = *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
+    const auto buckets =
+        *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
     auto desired = desired_state(config, seen.facts, *memory, buckets, *use_tcx);
     if (!desired) {
         return tl::unexpected(desired.error());
@@ -166,8 +166,7 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
                        .features = *features};
 }
 
-tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config,
-                                                    const std::string& file) {
+tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file) {
     const auto seen = observe(route_socket_, instance_);
     if (!seen) {
         return tl::unexpected(Refusal{.mistakes = {}, .error = seen.error()});
@@ -210,8 +209,8 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
         return tl::unexpected(mounted.error());
     }
     const InterfaceNames names(*interfaces);
-    Applier applier(instance_, route_socket_, names, datapath_,
-                    preparation.desired.state.datapath, preparation.features);
+    Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath,
+                    preparation.features);
     if (const auto applied = apply_or_undo(applier, preparation.plan, progress); !applied) {
         forget_attempt(preparation.memory, *mounted);
         return applied;

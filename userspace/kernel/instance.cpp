@@ -106,7 +106,7 @@ Status forget_instance(const std::string& instance) {
 }
 
 Result<uint64_t> network_namespace() {
-    struct stat info {};
+    struct stat info{};
     if (::stat("/proc/self/ns/net", &info) != 0) {
         return fail_errno(errno, "look at /proc/self/ns/net");
     }

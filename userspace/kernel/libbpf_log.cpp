@@ -58,13 +58,9 @@ LibbpfLog::LibbpfLog() {
     libbpf_set_print(collect);
 }
 
-LibbpfLog::~LibbpfLog() {
-    libbpf_set_print(nullptr);
-}
+LibbpfLog::~LibbpfLog() { libbpf_set_print(nullptr); }
 
-const std::string& LibbpfLog::text() const {
-    return collected();
-}
+const std::string& LibbpfLog::text() const { return collected(); }
 
 std::string log_reason(std::string_view log) {
     const auto end = log.find("-- END PROG LOAD LOG --");
@@ -85,11 +81,7 @@ std::string log_reason(std::string_view log) {
     return reason;
 }
 
-const std::string& failed_load_log() {
-    return failed();
-}
-void keep_failed_load_log(const std::string& log) {
-    failed() = log;
-}
+const std::string& failed_load_log() { return failed(); }
+void keep_failed_load_log(const std::string& log) { failed() = log; }
 
 } // namespace linkbal

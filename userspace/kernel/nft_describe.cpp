@@ -42,9 +42,7 @@ std::string hex(const void* data, uint32_t size) {
     return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
 
-std::string text(const char* string) {
-    return string == nullptr ? "" : string;
-}
+std::string text(const char* string) { return string == nullptr ? "" : string; }
 
 // libnftnl's getters differ in their first argument only.
 template <auto Get, typename Object>

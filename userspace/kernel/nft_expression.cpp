@@ -181,8 +181,6 @@ void match_source(nlmsghdr* message, const Prefix& source) {
     compare_equal(message, address);
 }
 
-void masquerade(nlmsghdr* message) {
-    const Expression e(message, "masq");
-}
+void masquerade(nlmsghdr* message) { const Expression e(message, "masq"); }
 
 } // namespace linkbal

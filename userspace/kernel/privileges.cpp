@@ -23,8 +23,7 @@ Status require_capabilities(std::string_view what) {
             missing += fmt::format("{}{}", missing.empty() ? "" : ", ", name);
         }
     }
-    return missing.empty() ? Status{}
-                           : Status(fail("{} needs {}: run it as root", what, missing));
+    return missing.empty() ? Status{} : Status(fail("{} needs {}: run it as root", what, missing));
 }
 
 } // namespace linkbal

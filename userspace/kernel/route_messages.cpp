@@ -91,8 +91,7 @@ Result<NetlinkMessage> route_message(RouteOperation operation, const Route& rout
     }
     uint16_t flags = 0;
     const uint16_t type = type_and_flags(operation, flags);
-    NetlinkMessage message(type, flags,
-                           route_header(route, operation == RouteOperation::remove));
+    NetlinkMessage message(type, flags, route_header(route, operation == RouteOperation::remove));
     message.put(RTA_TABLE, route.table);
     if (!route.destination.is_default()) {
         message.put(RTA_DST, route.destination.address());

@@ -57,12 +57,12 @@ void add_route(RoutesAndRules& all, const nlmsghdr* message, const InterfaceName
     }
     const Family family = family_of(header->rtm_family);
     auto& list = header->rtm_protocol == route_protocol ? all.our_routes : all.foreign_routes;
-    list.push_back({.table = table,
-                    .destination = prefix_from(family, attributes.address(RTA_DST),
-                                               header->rtm_dst_len),
-                    .hops = hops_from(attributes, names),
-                    .preferred_source = attributes.address(RTA_PREFSRC),
-                    .metric = attributes.u32(RTA_PRIORITY)});
+    list.push_back(
+        {.table = table,
+         .destination = prefix_from(family, attributes.address(RTA_DST), header->rtm_dst_len),
+         .hops = hops_from(attributes, names),
+         .preferred_source = attributes.address(RTA_PREFSRC),
+         .metric = attributes.u32(RTA_PRIORITY)});
 }
 
 void add_rule(RoutesAndRules& all, const nlmsghdr* message) {
@@ -97,8 +97,7 @@ Result<RoutesAndRules> read_family(NetlinkSocket& socket, const InterfaceNames& 
     route_query.rtm_family = family;
     auto status = socket.dump(
         {RTM_GETROUTE, 0, route_query}, "read routes",
-        [&](const nlmsghdr* message) { add_route(found, message, names); },
-        [&] { found = {}; });
+        [&](const nlmsghdr* message) { add_route(found, message, names); }, [&] { found = {}; });
     if (!status) {
         return tl::unexpected(status.error());
     }

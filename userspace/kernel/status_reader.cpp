@@ -148,8 +148,7 @@ GatewayStatus put_together(const Readings& readings) {
 
 } // namespace
 
-Result<GatewayStatus> read_status(const std::string& instance,
-                                  std::chrono::milliseconds interval) {
+Result<GatewayStatus> read_status(const std::string& instance, std::chrono::milliseconds interval) {
     Readings readings;
     auto memory = read_memory(instance);
     if (!memory) {

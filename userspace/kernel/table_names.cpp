@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr auto own_directory = "/etc/iproute2/rt_tables.d";
 constexpr auto vendor_directory = "/usr/share/iproute2";
-constexpr std::string_view header = "# Routing tables of linkbal; `linkbal down` removes this file.\n";
+constexpr std::string_view header =
+    "# Routing tables of linkbal; `linkbal down` removes this file.\n";
 
 // Numbers are decimal or 0x hexadecimal.
 std::optional<uint32_t> parse_number(std::string_view text) {

@@ -17,8 +17,8 @@ constexpr auto retry_interval = std::chrono::milliseconds(10);
 
 // The former holder may have removed the file: whoever waited for it then locks nothing.
 bool still_there(const Fd& file, const std::filesystem::path& path) {
-    struct stat held {};
-    struct stat named {};
+    struct stat held{};
+    struct stat named{};
     return ::fstat(file.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 &&
            held.st_ino == named.st_ino;
 }
@@ -53,9 +53,8 @@ std::string LockFile::read() const {
 }
 
 Status LockFile::write(std::string_view content) {
-    if (::ftruncate(file_.get(), 0) != 0 ||
-        ::pwrite(file_.get(), content.data(), content.size(), 0) !=
-            static_cast<ssize_t>(content.size())) {
+    if (::ftruncate(file_.get(), 0) != 0 || ::pwrite(file_.get(), content.data(), content.size(),
+                                                     0) != static_cast<ssize_t>(content.size())) {
         return fail_errno(errno, fmt::format("write {}", path_.string()));
     }
     return {};
