@@ -2,8 +2,6 @@
 #include "cli/interrupts.h"
 #include "cli/report.h"
 
-#include <spdlog/spdlog.h>
-
 #include "kernel/instance.h"
 #include "kernel/privileges.h"
 
@@ -22,13 +20,7 @@ int run_down(const Options& options) {
         report(gateway.error());
         return exit_failed;
     }
-    const NotationContext notation{
-        .instance = options.instance, .table_names = {}, .uplinks = {}, .table_names_file = {}};
-    const auto removed = gateway->remove([&](const Action& action) {
-        for (const std::string& line : action_notation(action, notation)) {
-            spdlog::info("{}", line);
-        }
-    });
+    const auto removed = gateway->remove(show_progress);
     if (!removed) {
         report(removed.error());
         return exit_failed;

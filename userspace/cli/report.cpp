@@ -3,11 +3,19 @@
 
 #include <cstdio>
 
+#include <spdlog/spdlog.h>
+
 #include "core/config_file.h"
+#include "kernel/libbpf_log.h"
 
 namespace linkbal {
 
-void report(const Error& error) { fmt::print(stderr, "linkbal: {}\n", error.message); }
+void report(const Error& error) {
+    fmt::print(stderr, "linkbal: {}\n", error.message);
+    if (const std::string& log = failed_load_log(); !log.empty()) {
+        spdlog::info("the verifier's log:\n{}", log);
+    }
+}
 
 void report(const std::vector<ConfigError>& errors) {
     for (const ConfigError& error : errors) {
@@ -39,6 +47,12 @@ std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const
         status = exit_usage;
     }
     return std::nullopt;
+}
+
+void show_progress(const Action& action, const NotationContext& notation) {
+    for (const std::string& line : action_notation(action, notation)) {
+        spdlog::info("{}", line);
+    }
 }
 
 } // namespace linkbal

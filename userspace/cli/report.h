@@ -25,4 +25,7 @@ std::optional<Config> read_configuration(const Options& options);
 std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,
                                    int& status);
 
+// With -v each action is shown as it is done, in the notation of `plan`.
+void show_progress(const Action& action, const NotationContext& notation);
+
 } // namespace linkbal

@@ -2,8 +2,6 @@
 #include "cli/interrupts.h"
 #include "cli/report.h"
 
-#include <spdlog/spdlog.h>
-
 #include "kernel/instance.h"
 #include "kernel/privileges.h"
 
@@ -16,11 +14,7 @@ int apply(Gateway& gateway, const Preparation& preparation) {
         fmt::print("nothing to do\n");
         return exit_done;
     }
-    const auto applied = gateway.apply(preparation, [&](const Action& action) {
-        for (const std::string& line : action_notation(action, preparation.notation)) {
-            spdlog::info("{}", line);
-        }
-    });
+    const auto applied = gateway.apply(preparation, show_progress);
     if (!applied) {
         report(applied.error());
         return exit_failed;

@@ -18,12 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_bpffs() {
-    struct statfs info{};
-    return statfs(bpffs_path, &info) == 0 &&
-           static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
-}
-
 // Empty where it may not be known: process 1 can have capabilities that we lack.
 fs::path mount_namespace(const std::string& process) {
     std::error_code error;
@@ -53,10 +47,19 @@ bool in_private_mount_namespace() {
     return false;
 }
 
+// What the kernel itself puts into every bpffs where it is built with BPF_PRELOAD.
+bool is_preloaded(const std::string& name) { return name == "maps.debug" || name == "progs.debug"; }
+
 } // namespace
 
+bool has_bpffs() {
+    struct statfs info{};
+    return statfs(bpffs_path, &info) == 0 &&
+           static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
+}
+
 Result<bool> mount_bpffs() {
-    if (is_bpffs()) {
+    if (has_bpffs()) {
         return false;
     }
     if (in_private_mount_namespace()) {
@@ -72,7 +75,7 @@ Result<bool> mount_bpffs() {
 }
 
 Status unmount_bpffs() {
-    if (!is_bpffs() || !list_directory(bpffs_path).empty()) {
+    if (!has_bpffs() || !std::ranges::all_of(list_directory(bpffs_path), is_preloaded)) {
         return {};
     }
     if (umount(bpffs_path) != 0 && errno != EBUSY) {

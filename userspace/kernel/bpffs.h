@@ -13,6 +13,7 @@ namespace linkbal {
 
 inline constexpr const char* bpffs_path = "/sys/fs/bpf";
 
+bool has_bpffs();
 // Mounts a bpffs on /sys/fs/bpf if there is none; true if it did. Refuses in the private mount
 // namespace that `ip netns exec` makes, where the pins would be gone with the command.
 Result<bool> mount_bpffs();

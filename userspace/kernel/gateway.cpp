@@ -49,10 +49,11 @@ std::vector<RememberedUplink> remembered(const std::vector<Uplink>& uplinks) {
 }
 
 // What `down` and a crash need to know, before the first step is taken: the former value of every
-// sysctl that will change, and all ids and tables in use, old and new.
+// sysctl that will change, all ids and tables in use, old and new, and the mount.
 Memory journal(const Preparation& preparation, uint64_t network_namespace) {
     Memory memory = preparation.memory;
     memory.network_namespace = network_namespace;
+    memory.mounted_bpffs |= !has_bpffs();
     memory.balance_table = preparation.desired.balance_table;
     for (const RememberedUplink& uplink : remembered(preparation.desired.uplinks)) {
         const auto known = std::ranges::find(memory.uplinks, uplink.name, &RememberedUplink::name);
@@ -208,14 +209,14 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
         forget_attempt(preparation.memory, false);
         return tl::unexpected(mounted.error());
     }
+    const auto report = [&](const Action& action) { progress(action, preparation.notation); };
     const InterfaceNames names(*interfaces);
     Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath,
                     preparation.features);
-    if (const auto applied = apply_or_undo(applier, preparation.plan, progress); !applied) {
+    if (const auto applied = apply_or_undo(applier, preparation.plan, report); !applied) {
         forget_attempt(preparation.memory, *mounted);
         return applied;
     }
-    memory.mounted_bpffs |= *mounted;
     memory.uplinks = remembered(preparation.desired.uplinks);
     return write_memory(instance_, memory);
 }
@@ -242,7 +243,13 @@ Result<bool> Gateway::remove(const Progress& progress) {
     const DatapathState nothing{};
     const KernelFeatures features{};
     Applier applier(instance_, route_socket_, names, datapath_, nothing, features);
-    if (const auto removed = apply_all(applier, plan, progress); !removed) {
+    const NotationContext notation{.instance = instance_,
+                                   .table_names =
+                                       actual->table_names.value_or(std::vector<TableName>{}),
+                                   .uplinks = {},
+                                   .table_names_file = table_names_path(instance_).string()};
+    const auto report = [&](const Action& action) { progress(action, notation); };
+    if (const auto removed = apply_all(applier, plan, report); !removed) {
         return tl::unexpected(removed.error());
     }
     if (memory->mounted_bpffs) {

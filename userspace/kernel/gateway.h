@@ -37,7 +37,7 @@ struct Refusal {
 };
 
 // Called with each action just before it is done.
-using Progress = std::function<void(const Action&)>;
+using Progress = std::function<void(const Action&, const NotationContext&)>;
 
 class Gateway {
   public:
