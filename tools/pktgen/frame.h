@@ -16,14 +16,18 @@
 
 #define PKTGEN_MAGIC 0x6c62706bu
 
-/* Sources x destinations is 50,000; ports repeat after 64,000 flows; both after 1,600,000. */
-#define PKTGEN_SOURCES 200u
+/*
+ * Every number of a flow changes from one packet to the next, as with many people at a time: the
+ * kernel reuses the last packet's route if the destination is the same. 199 and 250 have no common
+ * divisor, nor do 199 and 64,000, so that the three together repeat after 12,736,000 flows.
+ */
+#define PKTGEN_SOURCES 199u
 #define PKTGEN_FIRST_SOURCE 10u
 #define PKTGEN_DESTINATIONS 250u
 #define PKTGEN_FIRST_DESTINATION 1u
 #define PKTGEN_PORTS 64000u
 #define PKTGEN_FIRST_PORT 1024u
-#define PKTGEN_MAX_FLOWS 1600000u
+#define PKTGEN_MAX_FLOWS 4000000u
 
 struct pktgen_frame {
     struct ethhdr ethernet;

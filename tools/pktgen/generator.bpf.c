@@ -27,7 +27,7 @@ static __always_inline __u16 finish_checksum(__u32 sum) {
 
 static __always_inline void write_flow(struct pktgen_frame* out, __u32 flow) {
     __u32 source = PKTGEN_FIRST_SOURCE + flow % PKTGEN_SOURCES;
-    __u32 destination = PKTGEN_FIRST_DESTINATION + flow / PKTGEN_SOURCES % PKTGEN_DESTINATIONS;
+    __u32 destination = PKTGEN_FIRST_DESTINATION + flow % PKTGEN_DESTINATIONS;
     __u16 port = bpf_htons((__u16)(PKTGEN_FIRST_PORT + flow % PKTGEN_PORTS));
     __u32 addresses = bpf_htons((__u16)source) + (__u32)bpf_htons((__u16)destination);
     __u16 checksum;
