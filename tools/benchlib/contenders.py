@@ -119,8 +119,11 @@ def linkbal(datapath):
 
 
 def linkbal_down(lab):
-    if configuration_file(lab).exists():
+    if not configuration_file(lab).exists():
+        return
+    try:
         run(*linkbal_command(lab, "down"))
+    finally:
         configuration_file(lab).unlink()
 
 

@@ -10,6 +10,7 @@ Names carry the process id; whatever a killed run left behind is removed by the 
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,8 +53,7 @@ class Uplink:
 
 class Lab:
     def __init__(self, name, uplinks=2):
-        self.prefix = f"{PREFIX}-{os.getpid()}-{name}"
-        self.instance = f"{PREFIX}-{os.getpid()}-{name}"
+        self.prefix = self.instance = f"{PREFIX}-{os.getpid()}-{name}"
         self.host = f"{self.prefix}-host"
         self.gateway = f"{self.prefix}-gw"
         self.isp = f"{self.prefix}-isp"
@@ -119,10 +119,20 @@ sysctl -qw net.netfilter.nf_conntrack_checksum=0
 """
 
 
+# What runs leave that are killed: namespaces, and what linkbal keeps of an instance.
+LEFTOVERS = ("/run/netns", "/sys/fs/bpf", "/run", "/etc/iproute2/rt_tables.d")
+
+
 def remove_stale():
-    """Removes the namespaces of runs that were killed."""
-    directory = Path("/run/netns")
-    for path in directory.glob(f"{PREFIX}-*") if directory.exists() else []:
-        owner = re.match(rf"{PREFIX}-(\d+)-", path.name)
-        if owner and not Path(f"/proc/{owner[1]}").exists():
-            subprocess.run(["ip", "netns", "delete", path.name], capture_output=True)
+    """Removes what runs left behind whose process is gone."""
+    for directory in LEFTOVERS:
+        for path in Path(directory).glob(f"{PREFIX}-*"):
+            owner = re.match(rf"{PREFIX}-(\d+)-", path.name)
+            if not owner or Path(f"/proc/{owner[1]}").exists():
+                continue
+            if path.parent.name == "netns":
+                subprocess.run(["ip", "netns", "delete", path.name], capture_output=True)
+            elif path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
