@@ -12,7 +12,7 @@
 #include <linux/bpf.h>
 
 #include "frame.h"
-#include "generator.skel.h"
+#include <generator.skel.h>
 
 namespace linkbal::pktgen {
 
@@ -67,8 +67,8 @@ pktgen_frame common_frame(const Traffic& traffic) {
 
 } // namespace
 
-void Generator::Destroy::operator()(pktgen_generator* skeleton) const {
-    pktgen_generator__destroy(skeleton);
+void Generator::Destroy::operator()(generator_bpf* skeleton) const {
+    generator_bpf__destroy(skeleton);
 }
 
 Result<Generator> Generator::create(const Port& port, const Traffic& traffic) {
@@ -77,15 +77,15 @@ Result<Generator> Generator::create(const Port& port, const Traffic& traffic) {
         return tl::unexpected(ifindex.error());
     }
     Generator generator;
-    generator.skeleton_.reset(pktgen_generator__open());
+    generator.skeleton_.reset(generator_bpf__open());
     if (!generator.skeleton_) {
         return fail_errno(errno, "opening the generator");
     }
-    pktgen_generator* skeleton = generator.skeleton_.get();
+    generator_bpf* skeleton = generator.skeleton_.get();
     skeleton->rodata->device = *ifindex;
     skeleton->rodata->flows = traffic.flows;
     skeleton->bss->frame = common_frame(traffic);
-    if (const int error = pktgen_generator__load(skeleton); error != 0) {
+    if (const int error = generator_bpf__load(skeleton); error != 0) {
         return fail_errno(-error, "loading the generator");
     }
     return generator;

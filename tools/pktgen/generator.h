@@ -8,7 +8,7 @@
 #include "netns.h"
 #include "util/result.h"
 
-struct pktgen_generator;
+struct generator_bpf;
 
 namespace linkbal::pktgen {
 
@@ -33,12 +33,12 @@ class Generator {
 
   private:
     struct Destroy {
-        void operator()(pktgen_generator* skeleton) const;
+        void operator()(generator_bpf* skeleton) const;
     };
 
     Generator() = default;
 
-    std::unique_ptr<pktgen_generator, Destroy> skeleton_;
+    std::unique_ptr<generator_bpf, Destroy> skeleton_;
 };
 
 } // namespace linkbal::pktgen

@@ -7,17 +7,15 @@
 #include <bpf/libbpf.h>
 
 #include "frame.h"
-#include "receiver.skel.h"
+#include <receiver.skel.h>
 
 namespace linkbal::pktgen {
 
-void Receiver::Destroy::operator()(pktgen_receiver* skeleton) const {
-    pktgen_receiver__destroy(skeleton);
+void Receiver::Destroy::operator()(receiver_bpf* skeleton) const {
+    receiver_bpf__destroy(skeleton);
 }
 
-void Receiver::Destroy::operator()(bpf_link* link) const {
-    bpf_link__destroy(link);
-}
+void Receiver::Destroy::operator()(bpf_link* link) const { bpf_link__destroy(link); }
 
 Result<Receiver> Receiver::create(const Port& port, uint32_t flows) {
     Receiver receiver;
@@ -26,14 +24,14 @@ Result<Receiver> Receiver::create(const Port& port, uint32_t flows) {
     if (!ifindex) {
         return tl::unexpected(ifindex.error());
     }
-    receiver.skeleton_.reset(pktgen_receiver__open());
+    receiver.skeleton_.reset(receiver_bpf__open());
     if (!receiver.skeleton_) {
         return fail_errno(errno, "opening the receiver");
     }
-    pktgen_receiver* skeleton = receiver.skeleton_.get();
+    receiver_bpf* skeleton = receiver.skeleton_.get();
     int error = bpf_map__set_max_entries(skeleton->maps.seen, flows);
     if (error == 0) {
-        error = pktgen_receiver__load(skeleton);
+        error = receiver_bpf__load(skeleton);
     }
     if (error != 0) {
         return fail_errno(-error, "loading the receiver");
@@ -59,9 +57,7 @@ uint64_t Receiver::packets() const {
     return sum;
 }
 
-void Receiver::census(bool on) {
-    skeleton_->bss->census = on ? 1 : 0;
-}
+void Receiver::census(bool on) { skeleton_->bss->census = on ? 1 : 0; }
 
 Result<std::vector<uint64_t>> Receiver::seen() const {
     std::vector<uint64_t> result(flows_);

@@ -8,7 +8,7 @@
 #include "netns.h"
 #include "util/result.h"
 
-struct pktgen_receiver;
+struct receiver_bpf;
 struct bpf_link;
 
 namespace linkbal::pktgen {
@@ -29,14 +29,14 @@ class Receiver {
 
   private:
     struct Destroy {
-        void operator()(pktgen_receiver* skeleton) const;
+        void operator()(receiver_bpf* skeleton) const;
         void operator()(bpf_link* link) const;
     };
 
     Receiver() = default;
 
     uint32_t flows_ = 0;
-    std::unique_ptr<pktgen_receiver, Destroy> skeleton_;
+    std::unique_ptr<receiver_bpf, Destroy> skeleton_;
     std::unique_ptr<bpf_link, Destroy> link_;
 };
 
