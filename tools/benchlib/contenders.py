@@ -98,8 +98,7 @@ def linkbal_configuration(lab, datapath):
     for up in lab.uplinks:
         text += (f'\n[[uplink]]\nname = "{up.name}"\ninterface = "{up.device}"\n'
                  f'gateway = "{up.gateway}"\ntable = {up.table}\nweight = 1\n')
-    return text + (f'\n[balance]\ntable = 30\ndatapath = "{datapath}"\n'
-                   '\n[health]\nprobe = "none"\n')
+    return text + f'\n[balance]\ntable = 30\ndatapath = "{datapath}"\n'
 
 
 def linkbal_command(lab, *command):
