@@ -28,7 +28,14 @@ std::optional<std::string> enter_namespaces() {
         mount("bpf", bpffs_path, "bpf", 0, nullptr) != 0) {
         return failed("mounting a bpffs");
     }
-    return std::nullopt;
+    const auto features = probe_features();
+    if (!features) {
+        return features.error().message;
+    }
+    return features->conntrack_lookup
+               ? std::nullopt
+               : std::optional<std::string>("no bpf_skb_ct_lookup: Linux 6.0 "
+                                            "and later with conntrack");
 }
 
 TestInstance::TestInstance(const Setup& setup) : setup_(setup) {
