@@ -38,9 +38,7 @@ DatapathState two_uplinks(bool use_tcx) {
     return state;
 }
 
-bool has_tcx() {
-    return need(probe_features()).tcx;
-}
+bool has_tcx() { return need(probe_features()).tcx; }
 
 std::vector<bool> attach_modes() {
     return has_tcx() ? std::vector{true, false} : std::vector{false};
