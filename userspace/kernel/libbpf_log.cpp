@@ -44,7 +44,7 @@ std::vector<std::string_view> lines_of(std::string_view text) {
     while (!text.empty()) {
         const auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
-        if (!line.empty()) {
+        if (line.find_first_not_of("; ") != std::string_view::npos) { // ";": a line without source
             lines.push_back(line);
         }
     }
