@@ -321,6 +321,20 @@ TEST_CASE("no bpffs in the namespace of a single command") {
     REQUIRE(umount(bpffs_path) == 0);
 }
 
+TEST_CASE("a bpffs is unmounted when nothing is pinned in it") {
+    LINKBAL_NEED_NAMESPACES();
+    REQUIRE(mount("none", bpffs_path, "tmpfs", 0, nullptr) == 0);
+    REQUIRE(mount("bpf", bpffs_path, "bpf", 0, nullptr) == 0);
+    const std::string pins = std::string(bpffs_path) + "/somebody";
+    need(make_directory(pins));
+    need(unmount_bpffs());
+    CHECK(fs::exists(pins));
+    need(remove_directory(pins));
+    need(unmount_bpffs());
+    CHECK_FALSE(mount_bpffs()); // the tmpfs is back
+    REQUIRE(umount(bpffs_path) == 0);
+}
+
 TEST_CASE("RCU is expedited for a while only") {
     LINKBAL_NEED_NAMESPACES();
     const auto setting = [] { return output_of("cat /sys/kernel/rcu_expedited"); };
