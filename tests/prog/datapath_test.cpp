@@ -67,7 +67,7 @@ void attach_all(Datapath& datapath, const DatapathState& state) {
 
 // As a first `up` does it.
 void bring_up(Datapath& datapath, const DatapathState& state) {
-    need(datapath.install(need(datapath.load(state, need(probe_features())))));
+    need(datapath.install(need(datapath.load(state))));
     fill(datapath, state);
     attach_all(datapath, state);
 }
@@ -135,7 +135,7 @@ TEST_CASE("an upgrade keeps seed, maps and links, and can be undone") {
     const auto links = link_ids(datapath, wanted);
 
     wanted.mark_mask = 0x0000ff00;
-    const auto former = need(datapath.install(need(datapath.load(wanted, need(probe_features())))));
+    const auto former = need(datapath.install(need(datapath.load(wanted))));
     REQUIRE_FALSE(former.empty());
     CHECK(actual(datapath).state == wanted);
     CHECK(actual(datapath).attachments.empty());

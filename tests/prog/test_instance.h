@@ -9,6 +9,7 @@
 
 #include "core/buckets.h"
 #include "kernel/datapath.h"
+#include "kernel/features.h"
 #include "packets.h"
 #include "support/catch.h"
 

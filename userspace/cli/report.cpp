@@ -36,6 +36,9 @@ std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const
                                    int& status) {
     auto preparation = gateway.prepare(config, options.config);
     if (preparation) {
+        for (const std::string& line : missing_features(preparation->features)) {
+            spdlog::warn("{}", line);
+        }
         return *std::move(preparation);
     }
     const Refusal& refusal = preparation.error();

@@ -91,10 +91,12 @@ BucketAssignment desired_buckets(const std::vector<Uplink>& uplinks, Family fami
 
 DatapathState desired_datapath(const Config& config, const Facts& facts,
                                const std::vector<Uplink>& uplinks,
-                               const std::array<BucketAssignment, 2>& current, bool use_tcx) {
+                               const std::array<BucketAssignment, 2>& current,
+                               DatapathAbilities abilities) {
     DatapathState datapath{.mark_mask = config.balance.mark_mask,
                            .hash = config.balance.hash,
-                           .use_tcx = use_tcx,
+                           .use_tcx = abilities.use_tcx,
+                           .conntrack_lookup = abilities.conntrack_lookup,
                            .lan_devices = config.lan.interfaces,
                            .uplinks = {},
                            .buckets = {},
@@ -154,7 +156,8 @@ std::vector<Prefix> lan_networks(const Config& config, const Facts& facts) {
 }
 
 Result<Desired> desired_state(const Config& config, const Facts& facts, const Memory& memory,
-                              const std::array<BucketAssignment, 2>& current, bool use_tcx) {
+                              const std::array<BucketAssignment, 2>& current,
+                              DatapathAbilities abilities) {
     for (const std::string& device : config.lan.interfaces) {
         if (facts.interface(device) == nullptr) {
             return fail("LAN: there is no interface {}", device);
@@ -164,15 +167,15 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (!resolved) {
         return tl::unexpected(resolved.error());
     }
-    Desired desired{
-        .state = {.routes = desired_routes(config, facts, *resolved),
-                  .rules = desired_rules(config, *resolved),
-                  .sysctls = desired_sysctls(config, facts),
-                  .netfilter = desired_netfilter(config, facts, resolved->uplinks),
-                  .datapath = desired_datapath(config, facts, resolved->uplinks, current, use_tcx),
-                  .table_names = desired_names(config, *resolved)},
-        .uplinks = resolved->uplinks,
-        .balance_table = resolved->balance_table};
+    Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
+                              .rules = desired_rules(config, *resolved),
+                              .sysctls = desired_sysctls(config, facts),
+                              .netfilter = desired_netfilter(config, facts, resolved->uplinks),
+                              .datapath = desired_datapath(config, facts, resolved->uplinks,
+                                                           current, abilities),
+                              .table_names = desired_names(config, *resolved)},
+                    .uplinks = resolved->uplinks,
+                    .balance_table = resolved->balance_table};
     return desired;
 }
 

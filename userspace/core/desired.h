@@ -26,10 +26,17 @@ struct Desired {
     uint32_t balance_table = 0;
 };
 
+// What the kernel lets the datapath do.
+struct DatapathAbilities {
+    bool use_tcx = true; // else clsact
+    bool conntrack_lookup = true;
+};
+
 // `current` is what the kernel's buckets are now (both empty the first time): the new ones differ
-// from it in as few places as the weights allow. `use_tcx` says how programs get attached.
+// from it in as few places as the weights allow.
 Result<Desired> desired_state(const Config& config, const Facts& facts, const Memory& memory,
-                              const std::array<BucketAssignment, 2>& current, bool use_tcx);
+                              const std::array<BucketAssignment, 2>& current,
+                              DatapathAbilities abilities);
 
 // The mark that stands for an uplink id within `mask`.
 uint32_t uplink_mark(uint32_t id, uint32_t mask);

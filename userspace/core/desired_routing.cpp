@@ -138,11 +138,11 @@ void add_uplink_rules(std::vector<Rule>& rules, const Config& config, const Upli
                       Family family) {
     const uint32_t base = config.balance.rule_priority;
     for (const InterfaceAddress& address : uplink.path(family)->addresses) {
-        Rule from = rule(family, base + 1, uplink.table);
+        Rule from = rule(family, base + 2, uplink.table);
         from.source = Prefix(address.address, address.address.bits());
         rules.push_back(from);
     }
-    Rule marked = rule(family, base + 2, uplink.table);
+    Rule marked = rule(family, base + 1, uplink.table);
     marked.mark = uplink_mark(uplink.id, config.balance.mark_mask);
     marked.mark_mask = config.balance.mark_mask;
     rules.push_back(marked);

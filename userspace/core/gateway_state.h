@@ -85,6 +85,7 @@ struct DatapathState {
     uint32_t mark_mask = 0;
     HashMode hash = HashMode::connection;
     bool use_tcx = true;
+    bool conntrack_lookup = true; // the kernel has bpf_skb_ct_lookup()
     std::vector<std::string> lan_devices;
     std::vector<DatapathUplink> uplinks;     // sorted by id
     std::array<BucketAssignment, 2> buckets; // by Family

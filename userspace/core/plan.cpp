@@ -49,11 +49,22 @@ void append(Plan& plan, const std::vector<T>& items) {
     }
 }
 
+// Programs know these at load.
+bool same_settings(const DatapathState& a, const DatapathState& b) {
+    return a.mark_mask == b.mark_mask && a.hash == b.hash &&
+           a.conntrack_lookup == b.conntrack_lookup;
+}
+
+bool runs_wanted_programs(const std::optional<ActualDatapath>& actual,
+                          const DatapathState& desired) {
+    return actual && actual->current && same_settings(actual->state, desired);
+}
+
 void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
                    const DatapathState& desired) {
     const ActualDatapath nothing{};
     const ActualDatapath& now = actual ? *actual : nothing;
-    if (!now.current) {
+    if (!runs_wanted_programs(actual, desired)) {
         plan.push_back(LoadPrograms{now.attachments, actual.has_value()});
     }
     const SetDevices::Devices from{now.state.lan_devices, now.state.uplinks};
@@ -74,15 +85,26 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
 
 // New programs take over from older ones device by device, each without a gap.
 void plan_attachments(Plan& plan, const std::optional<ActualDatapath>& actual,
-                      const std::vector<Attachment>& wanted) {
+                      const DatapathState& desired) {
     const auto attached = actual ? actual->attachments : std::vector<Attachment>{};
-    const bool current = actual && actual->current;
-    for (const Attachment& at : wanted) {
+    const bool wanted_programs = runs_wanted_programs(actual, desired);
+    for (const Attachment& at : wanted_attachments(desired)) {
         const bool there = std::ranges::binary_search(attached, at);
-        if (!there || !current) {
+        if (!there || !wanted_programs) {
             plan.push_back(Attach{at, there});
         }
     }
+}
+
+// What runs and what is only left over alike.
+void plan_detachments(Plan& plan, const std::optional<ActualDatapath>& actual,
+                      const DatapathState& desired) {
+    if (!actual) {
+        return;
+    }
+    const auto wanted = wanted_attachments(desired);
+    append<Detach>(plan, only_in_first(actual->attachments, wanted));
+    append<Detach>(plan, only_in_first(actual->outdated, wanted));
 }
 
 void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired) {
@@ -124,9 +146,6 @@ void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memor
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory) {
     const GatewayState& state = desired.state;
     const RouteChanges routes = compare_routes(actual.routes, state.routes);
-    const auto attached =
-        actual.datapath ? actual.datapath->attachments : std::vector<Attachment>{};
-    const auto wanted = wanted_attachments(state.datapath);
 
     Plan plan;
     if (actual.table_names != state.table_names) {
@@ -140,11 +159,11 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
     plan_datapath(plan, actual.datapath, state.datapath);
     std::ranges::copy(routes.replaced, std::back_inserter(plan));
     append<AddRule>(plan, only_in_first(state.rules, actual.rules));
-    plan_attachments(plan, actual.datapath, wanted);
+    plan_attachments(plan, actual.datapath, state.datapath);
     plan_sysctls(plan, actual, state.sysctls);
     append<RemoveRule>(plan, only_in_first(actual.rules, state.rules));
     append<RemoveRoute>(plan, routes.removed);
-    append<Detach>(plan, only_in_first(attached, wanted));
+    plan_detachments(plan, actual.datapath, state.datapath);
     plan_forgetting(plan, desired, memory);
     return plan;
 }

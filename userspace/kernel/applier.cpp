@@ -29,7 +29,7 @@ Status Applier::rule(bool add, const Rule& rule) {
 }
 
 Status Applier::load_programs() {
-    const auto object = datapath_.load(desired_, features_);
+    const auto object = datapath_.load(desired_);
     if (!object) {
         return tl::unexpected(object.error());
     }

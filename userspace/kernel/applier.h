@@ -10,7 +10,6 @@
 
 #include "core/plan.h"
 #include "kernel/datapath.h"
-#include "kernel/features.h"
 #include "kernel/interfaces.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
@@ -22,9 +21,9 @@ class Applier {
   public:
     // All references must outlive the applier.
     Applier(const std::string& instance, NetlinkSocket& route_socket, const InterfaceNames& names,
-            Datapath& datapath, const DatapathState& desired, const KernelFeatures& features)
+            Datapath& datapath, const DatapathState& desired)
         : instance_(instance), route_socket_(route_socket), names_(names), datapath_(datapath),
-          desired_(desired), features_(features) {}
+          desired_(desired) {}
 
     Status perform(const Action& action);
     // Of an action that perform() has done.
@@ -44,7 +43,6 @@ class Applier {
     const InterfaceNames& names_;
     Datapath& datapath_;
     const DatapathState& desired_;
-    const KernelFeatures& features_;
     BpfObject former_programs_;
     std::optional<NetfilterSnapshot> former_netfilter_;
     std::map<std::string, std::vector<Sysctl>> former_side_effects_; // by the key that has them

@@ -76,6 +76,7 @@ Status read_state(const BpfObject& object, const lb_settings& settings, Datapath
     const auto& maps = object.maps;
     state.mark_mask = settings.mark_mask;
     state.hash = static_cast<HashMode>(settings.hash_mode);
+    state.conntrack_lookup = settings.has_conntrack != 0;
     const auto devices = read_devices(maps.at("devices"));
     if (!devices) {
         return tl::unexpected(devices.error());
@@ -165,8 +166,7 @@ Result<std::optional<ActualDatapath>> Datapath::read() const {
     return actual;
 }
 
-Result<BpfObject> Datapath::load(const DatapathState& desired,
-                                 const KernelFeatures& features) const {
+Result<BpfObject> Datapath::load(const DatapathState& desired) const {
     const auto previous = pinned();
     if (!previous) {
         return tl::unexpected(previous.error());
@@ -183,7 +183,7 @@ Result<BpfObject> Datapath::load(const DatapathState& desired,
         .mark_mask = desired.mark_mask,
         .mark_shift = static_cast<__u8>(std::countr_zero(desired.mark_mask)),
         .hash_mode = static_cast<__u8>(desired.hash),
-        .has_conntrack = features.conntrack_lookup,
+        .has_conntrack = desired.conntrack_lookup,
         .padding = 0,
     };
     return load_object(settings, *previous);
@@ -236,8 +236,12 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 }
 
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
-    const auto fd = map("uplinks");
-    return fd ? write_uplinks(*fd, uplinks) : tl::unexpected(fd.error());
+    const auto names = map("uplinks");
+    const auto counters = map("uplink_counters");
+    if (!names || !counters) {
+        return tl::unexpected(names ? counters.error() : names.error());
+    }
+    return write_uplinks(*names, *counters, uplinks);
 }
 
 Status Datapath::set_devices(std::span<const std::string> lan_devices,

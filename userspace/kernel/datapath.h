@@ -13,7 +13,6 @@
 #include "core/attachment.h"
 #include "core/gateway_state.h"
 #include "kernel/bpf_object.h"
-#include "kernel/features.h"
 #include "linkbal/abi.h"
 #include "util/result.h"
 
@@ -38,8 +37,7 @@ class Datapath {
     // Loads this binary's programs, to be installed. The seed of the hash and all maps that still
     // fit are taken over from what is pinned. Changes nothing. A rejection by the verifier carries
     // the last lines of its log; failed_load_log() (kernel/libbpf_log.h) has the rest.
-    [[nodiscard]] Result<BpfObject> load(const DatapathState& desired,
-                                         const KernelFeatures& features) const;
+    [[nodiscard]] Result<BpfObject> load(const DatapathState& desired) const;
     // Pins the object in the place of the one before, which it returns (empty if there was none).
     // What is attached runs on as it is: attach() switches it over, one by one and without a gap.
     // On failure the former pins are back. Undo: install() the former one, or remove() if it is
@@ -55,7 +53,8 @@ class Datapath {
     Status set_buckets(Family family, const BucketAssignment& assignment);
     // Adds and deletes the difference.
     Status set_bypass(std::span<const Prefix> prefixes);
-    // Names and weights for readers. Uplinks that are not listed are cleared.
+    // Names and weights for readers. Uplinks that are not listed are cleared; an id that gets another
+    // name counts from zero.
     Status set_uplinks(std::span<const DatapathUplink> uplinks);
     // Which devices are the LAN's and which are uplinks; an interface that is missing is an error
     // and changes nothing.

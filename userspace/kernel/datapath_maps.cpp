@@ -227,7 +227,8 @@ Result<DeviceTable> read_devices(const Fd& devices) {
     return table;
 }
 
-Status write_uplinks(const Fd& uplinks, std::span<const DatapathUplink> wanted) {
+Status write_uplinks(const Fd& uplinks, const Fd& counters,
+                     std::span<const DatapathUplink> wanted) {
     for (uint32_t id = 1; id < LB_UPLINK_IDS; ++id) {
         const auto uplink = std::ranges::find(wanted, id, &DatapathUplink::id);
         const lb_uplink entry = uplink == wanted.end() ? lb_uplink{} : uplink_entry(*uplink);
@@ -235,9 +236,16 @@ Status write_uplinks(const Fd& uplinks, std::span<const DatapathUplink> wanted) 
         if (!there) {
             return tl::unexpected(there.error());
         }
-        const bool same = *there && is_same(**there, entry);
-        if (auto written = same ? Status() : map_update(uplinks, id, entry); !written) {
+        if (*there && is_same(**there, entry)) {
+            continue;
+        }
+        if (auto written = map_update(uplinks, id, entry); !written) {
             return written;
+        }
+        const bool renamed = !*there || std::strncmp((*there)->name, entry.name, LB_NAME_SIZE) != 0;
+        const std::vector<lb_uplink_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
+        if (renamed && bpf_map_update_elem(counters.get(), &id, zero.data(), BPF_ANY) != 0) {
+            return map_failure(counters, "clearing");
         }
     }
     return {};

@@ -31,7 +31,7 @@ Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
 Status write_devices(const Fd& devices, const DeviceTable& table);
 Result<DeviceTable> read_devices(const Fd& devices);
 
-Status write_uplinks(const Fd& uplinks, std::span<const DatapathUplink> wanted);
+Status write_uplinks(const Fd& uplinks, const Fd& counters, std::span<const DatapathUplink> wanted);
 // An uplink whose interface is not, or no longer, the one in `devices` has an empty device.
 Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const DeviceTable& devices);
 

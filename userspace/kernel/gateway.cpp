@@ -86,6 +86,17 @@ Result<bool> choose_tcx(AttachMode mode, const KernelFeatures& features) {
     return mode != AttachMode::clsact && features.tcx;
 }
 
+// Open connections carry their uplink under the mask: with another one they would lose it.
+Status keeps_mask(const Config& config, const std::optional<ActualDatapath>& datapath) {
+    if (!datapath || !datapath->current || datapath->state.mark_mask == config.balance.mark_mask) {
+        return {};
+    }
+    return fail(
+        "mark_mask is {:#010x} and can't become {:#010x} while connections carry their uplink "
+        "under it: run `linkbal down` first",
+        datapath->state.mark_mask, config.balance.mark_mask);
+}
+
 } // namespace
 
 Result<Gateway> Gateway::open(const std::string& instance) {
@@ -148,9 +159,13 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!datapath) {
         return tl::unexpected(datapath.error());
     }
+    if (auto kept = keeps_mask(config, *datapath); !kept) {
+        return tl::unexpected(kept.error());
+    }
+    const DatapathAbilities abilities{*use_tcx, features->conntrack_lookup};
     const auto buckets =
         *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
-    auto desired = desired_state(config, seen.facts, *memory, buckets, *use_tcx);
+    auto desired = desired_state(config, seen.facts, *memory, buckets, abilities);
     if (!desired) {
         return tl::unexpected(desired.error());
     }
@@ -211,8 +226,7 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
     }
     const auto report = [&](const Action& action) { progress(action, preparation.notation); };
     const InterfaceNames names(*interfaces);
-    Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath,
-                    preparation.features);
+    Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath);
     if (const auto applied = apply_or_undo(applier, preparation.plan, report); !applied) {
         forget_attempt(preparation.memory, *mounted);
         return applied;
@@ -241,8 +255,7 @@ Result<bool> Gateway::remove(const Progress& progress) {
     const ExpeditedRcu expedited;
     const InterfaceNames names(seen->facts.interfaces);
     const DatapathState nothing{};
-    const KernelFeatures features{};
-    Applier applier(instance_, route_socket_, names, datapath_, nothing, features);
+    Applier applier(instance_, route_socket_, names, datapath_, nothing);
     const NotationContext notation{.instance = instance_,
                                    .table_names =
                                        actual->table_names.value_or(std::vector<TableName>{}),
