@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from lab import Balancer, Lab  # noqa: E402
-from lab.balancer import program  # noqa: E402
+from lab.balancer import has_tcx, program  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -49,3 +49,11 @@ def shared_lab(request):
 @pytest.fixture
 def balancer(linkbal, lab):
     return Balancer(lab, linkbal)
+
+
+@pytest.fixture(params=["tcx", "clsact"])
+def attach(request):
+    """Both ways to attach a tc program, as a value of [balance] attach."""
+    if request.param == "tcx" and not has_tcx():
+        pytest.skip("this kernel has no TCX (6.6 and later have)")
+    return f'"{request.param}"'

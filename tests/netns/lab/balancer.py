@@ -159,6 +159,10 @@ def attached(space):
     return found
 
 
+def has_tcx():
+    return _tcx_programs(1, TCX_INGRESS) is not None
+
+
 def _tcx_programs(ifindex, kind):
     """Program ids of one TCX hook, in order; BPF_PROG_QUERY of bpf(2)."""
     room = (ctypes.c_uint32 * 64)()
@@ -167,6 +171,6 @@ def _tcx_programs(ifindex, kind):
     libc = ctypes.CDLL(None, use_errno=True)
     done = libc.syscall(SYS_BPF[os.uname().machine], BPF_PROG_QUERY, attributes, len(attributes))
     if done != 0:  # before kernel 6.6 there is no TCX
-        return []
+        return None
     count = struct.unpack_from("=I", attributes.raw, 24)[0]
     return list(room[:count])

@@ -106,7 +106,7 @@ class Lab:
             speed = rate.get(uplink.number) if isinstance(rate, dict) else rate
             if speed:
                 self._shape(uplink, speed)
-        self._servers()
+        self.serve(self.internet, *SERVERS4, *(SERVERS6 if self.ipv6 else ()))
 
     def _namespace(self, role):
         space = Namespace(f"{self.instance}-{role}")
@@ -206,13 +206,32 @@ class Lab:
             uplink.router.run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", rate,
                               "burst", "16k", "latency", "100ms")
 
-    def _servers(self):
+    def serve(self, space, *udp):
+        """Starts the servers of servers.py in a namespace; UDP on the given addresses."""
         script = os.path.join(os.path.dirname(__file__), "servers.py")
-        udp = SERVERS4 + (SERVERS6 if self.ipv6 else [])
-        process = self.internet.popen(sys.executable, script, *udp, stdout=subprocess.PIPE, text=True)
+        process = space.popen(sys.executable, script, *udp, stdout=subprocess.PIPE, text=True)
         self.processes.append(process)
         if process.stdout.readline() != "ready\n":
-            raise RuntimeError("the servers of the internet did not start")
+            raise RuntimeError(f"{space.name}: the servers did not start")
+
+    def site(self, name, number):
+        """A second site behind device NAME of the gateway, as over a VPN, with servers.
+
+        10.NUMBER.0.1 and 2001:db8:NUMBER::1 are the gateway's end; 10.NUMBER.1.0/24 and
+        2001:db8:NUMBER:1::/64 are behind the other end.
+        """
+        site = self._namespace(name)
+        near4, near6 = f"10.{number}.0.", f"2001:db8:{number}::"
+        far4, far6 = f"10.{number}.1.0/24", f"2001:db8:{number}:1::/64"
+        veth(self.gateway, name, site, name)
+        self._addresses(self.gateway, name, f"{near4}1/24", f"{near6}1/64")
+        self._addresses(site, name, f"{near4}2/24", f"{near6}2/64", default=(f"{near4}1", f"{near6}1"))
+        for space, route in ((site, "local {} dev lo"), (self.gateway, "{} via {}2")):
+            lines = [f"route add {route.format(far4, near4)}"]
+            lines += [f"route add {route.format(far6, near6)}"] * self.ipv6
+            space.batch("\n".join(lines) + "\n")
+        self.serve(site)
+        return site
 
     def servers(self, family=4):
         return SERVERS4 if family == 4 else SERVERS6

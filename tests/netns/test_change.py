@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Weights change and links go while connections are open and busy (N4, P12)."""
+
+import json
+import threading
+
+import pytest
+from lab import Config, tcp_who
+from lab.busy import Busy
+from lab.clients import Udp
+
+LAB = {"hosts": 4, "uplinks": 3}
+BUCKETS = 65536
+THREE = {"velox1": 1, "velox2": 1, "velox3": 1}
+
+
+def buckets(balancer, family):
+    """Which uplink each bucket of a family belongs to; layout: struct lb_buckets of the ABI header."""
+    outer = balancer.map("buckets")
+    value = next(e["value"] for e in outer if int(e["key"][0], 0) == {4: 0, 6: 1}[family])
+    inner = int.from_bytes(bytes(int(b, 0) for b in value), "little") if isinstance(value, list) else value
+    text = balancer.lab.gateway.output("bpftool", "-j", "map", "dump", "id", inner)
+    raw = bytes(int(b, 0) for b in json.loads(text)[0]["value"][:2 * BUCKETS])
+    return [raw[n] | raw[n + 1] << 8 for n in range(0, len(raw), 2)]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_weight_change_breaks_and_moves_no_connection(lab, balancer, family):
+    balancer.up(Config(lab, THREE))
+    with Busy(lab, 200, family) as busy:
+        assert not busy.stuck()
+        for weights in ((9, 1, 1), (1, 9, 1), (1, 1, 1000), (1, 1, 1)):
+            balancer.up(Config(lab, dict(zip(THREE, weights))))
+            assert not busy.stuck()
+        assert len(busy.by_address()) == 3
+    assert lab.spoofed() == 0
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_removed_link_takes_only_its_own_connections(lab, balancer, family):
+    balancer.up(Config(lab, THREE))
+    gone = lab.uplinks[2].address(family)
+    with Busy(lab, 200, family) as busy:
+        assert not busy.stuck()
+        balancer.up(Config(lab, {"velox1": 1, "velox2": 1}))
+        assert {c.seen for c in busy.stuck(timeout=2)} <= {gone}
+        assert gone not in tcp_who(lab, 100, family)
+        balancer.up(Config(lab, THREE))
+        assert {c.seen for c in busy.stuck(timeout=2)} <= {gone}
+        assert gone in tcp_who(lab, 100, family)
+
+
+def test_down_and_up_again_with_open_connections_of_others(lab, balancer):
+    """Connections that never left by an uplink do not notice anything."""
+    lab.site("vpn", 30)
+    balancer.up(Config(lab, THREE))
+    lab.servers = lambda family=4: ["10.30.1.5"]
+    with Busy(lab, 40) as busy:
+        lab.gateway.sysctl(**{"ipv4/ip_forward": 1})
+        balancer.up(Config(lab, {"velox1": 2}))
+        balancer.up(Config(lab, THREE))
+        assert not busy.stuck()
+
+
+def test_no_packet_is_lost_while_reloading(lab, balancer):
+    balancer.up(Config(lab, THREE))
+    clients = [Udp(lab.hosts[n % 4], lab.servers()[n]) for n in range(12)]
+    first, ended, errors = [c.ask() for c in clients], threading.Event(), []
+
+    def ask():
+        try:
+            while not ended.is_set():
+                assert [c.ask() for c in clients] == first
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    for weight in range(2, 12):
+        balancer.up(Config(lab, {**THREE, "velox2": weight}))
+    ended.set()
+    thread.join()
+    assert not errors
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_fewest_buckets_move(lab, balancer, family):
+    before = None
+    for weights in ((1, 1, 1), (3, 1, 1), (5, 3, 2), (1, 1), (1000, 1, 1), (1, 1, 1)):
+        balancer.up(Config(lab, dict(zip(THREE, weights))))
+        after = buckets(balancer, family)
+        counts = {u: after.count(u) for u in set(after)}
+        assert 0 not in counts and len(counts) == len(weights)
+        ideal = sorted(BUCKETS * w / sum(weights) for w in weights)
+        assert all(abs(a - b) < 1 for a, b in zip(sorted(counts.values()), ideal)), counts
+        if before:
+            moved = sum(a != b for a, b in zip(before, after))
+            least = sum(max(0, n - before.count(u)) for u, n in counts.items())
+            assert moved == least, f"{weights}: {moved} buckets moved, {least} would do"
+        before = after

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Others on the same machine keep their marks, rules, firewalls and tc programs (P15)."""
+
+import pytest
+from lab import Config, snapshot, tcp_who, udp_who
+from lab.clients import tcp_seen
+from lab.foreign import ROUTED, counters, settle_in
+
+LAB = {"hosts": 3, "uplinks": 2}
+
+
+@pytest.fixture
+def inhabited(lab, balancer, attach):
+    settle_in(lab)
+    before = snapshot(lab)
+    balancer.up(Config(lab, attach=attach))
+    return lab, before
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_marks_and_tc_programs(inhabited, family):
+    lab, _ = inhabited
+    servers = [s for s in lab.servers(family) if s != ROUTED[family]]
+    assert len(tcp_who(lab, 200, family, servers=servers)) == 2
+    assert len(udp_who(lab, 200, family, servers=servers)) == 2
+    seen = counters(lab)
+    assert seen["packets"] > 400
+    assert (seen["lost_mark"], seen["lost_tc_mark"], seen["lost_ct_mark"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_rules_that_come_first_win(inhabited, family):
+    """And the connection is masqueraded and pinned as it really leaves."""
+    lab, _ = inhabited
+    for who in (tcp_who, udp_who):
+        assert set(who(lab, 60, family, servers=[ROUTED[family]])) == {lab.uplinks[1].address(family)}
+    assert lab.spoofed() == 0
+
+
+def test_everything_is_still_there(inhabited):
+    lab, before = inhabited
+    tcp_who(lab, 20)
+    now = snapshot(lab)
+    for section in ("rules", "rules6", "routes", "routes6", "nft"):
+        missing = set(before[section].splitlines()) - set(now[section].splitlines())
+        assert not missing, f"{section}: {missing}"
+    assert [q for q in before["qdiscs"].splitlines() if "clsact" in q][0] in now["qdiscs"]
+    assert "other.o:[classifier]" in now["programs"]
+
+
+def test_a_firewall_that_drops_still_drops(inhabited):
+    lab, _ = inhabited
+    with lab.hosts[0].entered(), pytest.raises(OSError):
+        tcp_seen(lab.servers()[0], port=23, timeout=0.5)
