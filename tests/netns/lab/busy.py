@@ -50,8 +50,8 @@ class Connection:
 class Busy:
     """Keeps `count` connections busy from a thread; a context manager."""
 
-    def __init__(self, lab, count=200, family=4):
-        servers = lab.servers(family)
+    def __init__(self, lab, count=200, family=4, servers=None):
+        servers = servers or lab.servers(family)
         self.connections = [Connection(lab.hosts[n % len(lab.hosts)], servers[n % len(servers)])
                             for n in range(count)]
         self._ended = threading.Event()

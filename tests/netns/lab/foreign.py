@@ -18,7 +18,7 @@ char license[] __attribute__((section("license"), used)) = "GPL";
 # Bits 0x100 of the mark and 0x1000 of the ct mark are set on the way in; who loses them is counted.
 FIREWALL = """
 table inet others {
-    counter packets { }
+    counter carried { }
     counter lost_mark { }
     counter lost_tc_mark { }
     counter lost_ct_mark { }
@@ -29,7 +29,7 @@ table inet others {
     }
     chain late {
         type filter hook postrouting priority 200; policy accept;
-        iifname "eth0" counter name packets
+        iifname "eth0" counter name carried
         iifname "eth0" meta mark and 0x100 == 0 counter name lost_mark
         iifname "eth0" meta mark and 0x1 == 0 counter name lost_tc_mark
         iifname "eth0" ct mark and 0x1000 == 0 counter name lost_ct_mark
@@ -41,7 +41,10 @@ table inet others {
 }
 table ip somebody {
     set blocked { type ipv4_addr; elements = { 10.1.1.1, 10.2.2.2 } }
-    chain input { type filter hook input priority 0; policy accept; ip saddr @blocked drop }
+    chain input {
+        type filter hook input priority 0; policy accept;
+        ip saddr @blocked drop
+    }
 }"""
 
 ROUTES = """
