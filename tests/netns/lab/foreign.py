@@ -12,7 +12,7 @@ __attribute__((section("classifier"), used)) int other(struct __sk_buff *skb)
     skb->mark |= 0x1;
     return -1;
 }
-char license[] __attribute__((section("license"), used)) = "GPL";
+char terms[] __attribute__((section("license"), used)) = "GPL";
 """
 
 # Bits 0x100 of the mark and 0x1000 of the ct mark are set on the way in; who loses them is counted.

@@ -105,7 +105,7 @@ class Lab:
             self._provider(uplink)
             speed = rate.get(uplink.number) if isinstance(rate, dict) else rate
             if speed:
-                self._shape(uplink, speed)
+                self.shape(uplink, speed)
         self.serve(self.internet, *SERVERS4, *(SERVERS6 if self.ipv6 else ()))
 
     def _namespace(self, role):
@@ -201,10 +201,15 @@ class Lab:
                     lines.append(f"addr add 2001:db8:{n}::{last}/64 dev {device}{n} nodad\n")
             space.batch("".join(lines))
 
-    def _shape(self, uplink, rate):
+    def shape(self, uplink, rate):
+        """Limits a link, both ways, in its provider's hands."""
         for device in ("customer", "internet"):
             uplink.router.run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", rate,
                               "burst", "16k", "latency", "100ms")
+
+    def unshape(self, uplink):
+        for device in ("customer", "internet"):
+            uplink.router.run("tc", "qdisc", "del", "dev", device, "root")
 
     def serve(self, space, *udp):
         """Starts the servers of servers.py in a namespace; UDP on the given addresses."""

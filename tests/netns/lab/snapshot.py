@@ -53,8 +53,8 @@ def differences(before, after, *ignore):
 
 
 def _others(lab, also="//"):
-    """Paths that belong to other labs of this machine."""
-    return re.compile(rf"/lb-(?!{re.escape(lab.instance[3:])}(?!\d))|{also}")
+    """Paths that belong to other labs or benchmarks of this machine: named after their process."""
+    return re.compile(rf"lb\w*-(?!{re.escape(lab.instance[3:])}(?!\d))\d+|{also}")
 
 
 def _walk(top):
