@@ -48,15 +48,16 @@ def test_busy_connections_notice_a_change_of_link(classic_lab):
         assert not busy.stuck()
         lost = [c for c in busy.connections if c.seen == first.address4]
         assert 0 < len(lost) < 20
-        classic_lab.gateway.run("nft", "insert", "rule", "inet", "classic", "mangle", "meta", "mark", "set",
-                                "0", "ip", "daddr", "198.51.100.0/24", "return")
-        classic_lab.gateway.run("ip", "route", "change", "default", "via", "192.168.2.1")
+        gateway = classic_lab.gateway
+        gateway.run("ip", "route", "change", "default", "via", "192.168.2.1")
+        gateway.run("nft", "insert", "rule", "inet", "classic", "mangle",
+                    "ip", "daddr", "198.51.100.0/24", "return")
         stuck = busy.stuck(timeout=1)
         assert set(stuck) <= set(lost) and stuck
-    classic_lab.gateway.run("ip", "route", "change", "default", "via", "192.168.1.1")
-    classic_lab.gateway.run("nft", "flush", "chain", "inet", "classic", "mangle")
-    classic_lab.gateway.run("nft", "add", "rule", "inet", "classic", "mangle", "iifname", "eth0", "meta",
-                            "mark", "set", "3")
+    gateway.run("ip", "route", "change", "default", "via", "192.168.1.1")
+    gateway.run("nft", "flush", "chain", "inet", "classic", "mangle")
+    gateway.run("nft", "add", "rule", "inet", "classic", "mangle",
+                "iifname", "eth0", "meta", "mark", "set", "3")
 
 
 def test_wrong_source_is_dropped_and_counted(lab):

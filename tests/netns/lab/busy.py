@@ -26,6 +26,9 @@ class Connection:
         self.socket.setblocking(False)
         self.rounds, self.error, self.waiting = 0, None, b""
 
+    def __repr__(self):
+        return f"<seen as {self.seen}: {self.rounds} rounds, {self.error or 'open'}>"
+
     def send(self):
         if self.error is None and not self.waiting:
             self.waiting = os.urandom(32)
