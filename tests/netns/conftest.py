@@ -10,6 +10,11 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from lab import Balancer, Lab  # noqa: E402
 from lab.balancer import has_tcx, program  # noqa: E402
+from lab.network import remove_on_signals  # noqa: E402
+
+
+def pytest_configure():
+    remove_on_signals()
 
 
 def pytest_collection_modifyitems(items):

@@ -7,7 +7,8 @@ import re
 from lab import Config, differences, snapshot, tcp_who
 
 LAB = {"hosts": 2, "uplinks": 2}
-COMMAND = re.compile(r"^\W*((?:ip|nft|tc)\b.*)", re.MULTILINE)
+# Not the lines of an nftables ruleset, which are indented, nor comments.
+COMMAND = re.compile(r"^((?:ip|nft|tc|bpftool|sysctl|conntrack) .*)", re.MULTILINE)
 
 
 def state(lab, balancer):
@@ -25,7 +26,8 @@ def test_plan_shows_everything_and_does_nothing(lab, balancer):
     balancer.write(Config(lab))
     planned = commands(balancer.plan())
     assert not differences(before, snapshot(lab))
-    for kind in (r"ip (-[46] )?rule add", r"ip (-[46] )?route (add|append|replace)", r"nft ", r"tc "):
+    assert planned
+    for kind in (r"ip (-[46] )?rule add", r"ip (-[46] )?route (add|append|replace)", r"nft ", r"tc |bpftool net"):
         assert any(re.match(kind, line) for line in planned), f"no line like {kind!r} in the plan"
     for device in ("eth0", "eth1", "eth2"):
         assert any(device in line for line in planned)

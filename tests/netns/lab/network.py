@@ -297,8 +297,8 @@ def _on_signal(number, _frame):
 
 
 def remove_on_signals():
-    """Ends labs on SIGTERM and SIGINT too; for programs, which own their signals."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    """Ends labs on SIGTERM and SIGHUP too (SIGINT is an exception in Python, and unwinds them)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _on_signal)
 
 
