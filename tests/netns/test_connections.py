@@ -133,5 +133,38 @@ def test_two_clients_with_the_same_port(shared_lab):
         client.close()
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_header_options_are_no_obstacle(shared_lab, family):
+    """IPv4 options, and an IPv6 extension header in front of the ports."""
+    level, option, value = ((socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x01" * 4) if family == 4 else
+                            (socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0])))
+    seen = set()
+    for n in range(30):
+        client = Udp(shared_lab.hosts[n % 2], shared_lab.servers(family)[n % 20])
+        client.socket.setsockopt(level, option, value)
+        first = client.ask()
+        assert [client.ask(size) for size in (10, 4000, 10)] == [first] * 3
+        seen.add(first[0])
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_other_protocols_are_balanced(shared_lab, family):
+    """Protocol 253 of RFC 3692. Without ports one link can masquerade one client a server."""
+    kind = socket.AF_INET if family == 4 else socket.AF_INET6
+    prefix = "198.51.100." if family == 4 else "2001:db8:ff::"
+    with shared_lab.internet.entered():
+        listener = socket.socket(kind, socket.SOCK_RAW, 253)
+    listener.settimeout(5)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    for first, host in enumerate(shared_lab.hosts, 1):
+        with host.entered(), socket.socket(kind, socket.SOCK_RAW, 253) as sender:
+            for n in range(first, 81, len(shared_lab.hosts)):
+                sender.sendto(b"experiment", (f"{prefix}{n}", 0))
+    seen = [listener.recvfrom(100)[1][0] for _ in range(80)]
+    listener.close()
+    assert set(seen) == {u.address(family) for u in shared_lab.uplinks}
+
+
 def test_connections_survive_from_their_first_packet_on(shared_lab):
     assert sum(tcp_who(shared_lab, 500).values()) == 500
