@@ -29,10 +29,12 @@ table inet others {
     }
     chain late {
         type filter hook postrouting priority 200; policy accept;
-        iifname "eth0" counter name carried
-        iifname "eth0" meta mark and 0x100 == 0 counter name lost_mark
-        iifname "eth0" meta mark and 0x1 == 0 counter name lost_tc_mark
-        iifname "eth0" ct mark and 0x1000 == 0 counter name lost_ct_mark
+        iifname != "eth0" return
+        oifname "eth0" return comment "neighbour discovery is sent with its own device as the input"
+        counter name carried
+        meta mark and 0x100 == 0 counter name lost_mark
+        meta mark and 0x1 == 0 counter name lost_tc_mark
+        ct mark and 0x1000 == 0 counter name lost_ct_mark
     }
     chain forward {
         type filter hook forward priority 0; policy accept;

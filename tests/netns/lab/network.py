@@ -87,7 +87,7 @@ class Lab:
         self.gateway = self._namespace("gw")
         # What a fresh machine has; the namespace would inherit what this machine happens to have.
         self.gateway.sysctl(**{
-            "ipv4/ip_forward": 0, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 2,
+            "ipv4/ip_forward": 0, "ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 1,
             "ipv4/icmp_echo_ignore_broadcasts": 0, "ipv6/conf/all/forwarding": 0})
         self.lan_device = "tun0" if "lan" in self.tun else "eth0"
         self.uplinks = [Uplink(n, f"tun{n}" if n in self.tun else None)
