@@ -2,7 +2,6 @@
 """Weights change and links go while connections are open and busy (N4, P12)."""
 
 import json
-import sys
 import threading
 
 import pytest
@@ -17,9 +16,7 @@ THREE = {"velox1": 1, "velox2": 1, "velox3": 1}
 
 def buckets(balancer, family):
     """Which uplink each bucket of a family belongs to; layout: struct lb_buckets of the ABI header."""
-    outer = balancer.map("buckets")
-    value = next(e["value"] for e in outer if int(e["key"][0], 0) == {4: 0, 6: 1}[family])
-    inner = int.from_bytes(bytes(int(b, 0) for b in value), sys.byteorder)
+    inner = balancer.bucket_maps()[family == 6]
     text = balancer.lab.gateway.output("bpftool", "-j", "map", "dump", "id", inner)
     raw = bytes(int(b, 0) for b in json.loads(text)[0]["value"][:2 * BUCKETS])
     return [raw[n] | raw[n + 1] << 8 for n in range(0, len(raw), 2)]

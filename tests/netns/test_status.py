@@ -105,8 +105,8 @@ def test_maps_have_names_and_types(balancer, shared_lab):
         assert name.startswith(found["name"]) or name == "settings", found
         assert found.get("btf_id"), f"{name} has no BTF"
     # The kernel takes no BTF for a map of maps; what is in it has some.
-    for entry in balancer.map("buckets"):
-        found = shown("id", entry["inner_map_id"])
+    for inner in balancer.bucket_maps():
+        found = shown("id", inner)
         assert found["name"] == "lb_buckets" and found.get("btf_id"), found
 
 

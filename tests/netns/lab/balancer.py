@@ -8,6 +8,7 @@ import os
 import pathlib
 import struct
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TCX_INGRESS, TCX_EGRESS = 46, 47
@@ -106,6 +107,11 @@ class Balancer:
         """A pinned map as bpftool shows it: a list of {"key", "value", "formatted"}."""
         text = self.lab.gateway.output("bpftool", "-j", "map", "dump", "pinned", f"{self.pins}/{name}")
         return json.loads(text)
+
+    def bucket_maps(self):
+        """Kernel ids of the maps inside `buckets`: [IPv4, IPv6]."""
+        values = [bytes(int(b, 0) for b in entry["value"]) for entry in self.map("buckets")]
+        return [int.from_bytes(value, sys.byteorder) for value in values]
 
     def object_ids(self):
         """{path below the pins: kernel id} of every pinned map and program."""

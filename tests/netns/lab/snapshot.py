@@ -38,7 +38,8 @@ def snapshot(lab):
         taken["sysctls"] = "".join(_files("/proc/sys/net", skip=VOLATILE))
     taken["rt_tables.d"] = "".join(_files("/etc/iproute2", skip=_others(lab)))
     taken["pins"] = "".join(_names("/sys/fs/bpf", skip=_others(lab)))
-    taken["run"] = "".join(_names("/run", skip=_others(lab, also="/run/netns"), depth=1))
+    # A lock is no state. /run/linkbal* is another instance's, or the whole machine's.
+    taken["run"] = "".join(_names("/run", skip=_others(lab, also="/run/(netns|linkbal)|/lock$"), depth=2))
     return taken
 
 
@@ -74,9 +75,10 @@ def _files(top, skip):
 
 
 def _names(top, skip, depth=9):
+    """Files, not folders: an empty one says nothing."""
     for folder, folders, files in os.walk(top):
         level = folder[len(top):].count("/")
-        for name in sorted(folders + files):
+        for name in sorted(files):
             if not skip.search(f"{folder}/{name}"):
                 yield f"{folder}/{name}\n"
         folders[:] = sorted(folders) if level + 1 < depth else []
