@@ -202,10 +202,10 @@ class Lab:
             space.batch("".join(lines))
 
     def shape(self, uplink, rate):
-        """Limits a link, both ways, in its provider's hands."""
+        """Limits a link, both ways, in its provider's hands; queues are long enough to lose nothing."""
         for device in ("customer", "internet"):
             uplink.router.run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", rate,
-                              "burst", "16k", "latency", "100ms")
+                              "burst", "16k", "latency", "4s")
 
     def unshape(self, uplink):
         for device in ("customer", "internet"):
