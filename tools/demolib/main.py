@@ -124,7 +124,7 @@ class Demo:
         return seen
 
     def download(self):
-        heading(f"A download in two connections, both links shaped to {RATE}/s")
+        heading("A download in two connections, both links shaped to 8 Mbit/s")
         for uplink in self.lab.uplinks:
             self.lab.shape(uplink, RATE)
         host, server = self.lab.hosts[0], self.lab.servers(4)[0]
