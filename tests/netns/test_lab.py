@@ -88,7 +88,7 @@ def test_snapshot_sees_every_kind_of_change(lab):
         "routes6": "ip -6 route add 2001:db8:99::/64 dev eth1 table 77",
         "nft": "nft add table inet other",
         "qdiscs": "tc qdisc add dev eth0 clsact",
-        "sysctls": "sysctl -q net.ipv4.conf.eth1.rp_filter=1",
+        "sysctls": "sysctl -q net.ipv4.conf.eth1.rp_filter=0",
         "addresses": "ip addr add 10.9.9.1/24 dev eth2",
         "links": "ip link set eth2 mtu 1400",
     }
