@@ -4,7 +4,8 @@
 import json
 import re
 
-from lab import Config, differences, snapshot, tcp_who
+import pytest
+from lab import Balancer, Config, Lab, differences, snapshot, tcp_who
 
 LAB = {"hosts": 2, "uplinks": 2}
 # Not the lines of an nftables ruleset, which are indented, nor comments.
@@ -100,3 +101,38 @@ def test_new_uplink_joins(lab, balancer):
     assert set(tcp_who(lab, 50)) == {"192.168.1.2"}
     balancer.up(Config(lab, {"velox1": 1, "velox2": 1}))
     assert set(tcp_who(lab, 50)) == {"192.168.1.2", "192.168.2.2"}
+
+
+def test_what_may_be_left_out(lab, balancer):
+    """The LAN's networks are then the subnets of its interfaces; tables are chosen."""
+    before = snapshot(lab)
+    text = re.sub(r"^(table|table_name|weight|default_uplink) = .*\n", "",
+                  Config(lab, networks=False).text(), flags=re.MULTILINE)
+    balancer.up(text)
+    for family in (4, 6):
+        assert sorted(tcp_who(lab, 100, family).values()) == pytest.approx([50, 50], abs=15)
+    assert not commands(balancer.plan())
+    balancer.down()
+    assert not differences(before, snapshot(lab))
+
+
+def test_routers_with_the_same_link_local_address(lab, balancer):
+    """What router advertisements bring: fe80::1 on every link."""
+    for uplink in lab.uplinks:
+        uplink.router.run("ip", "addr", "add", "fe80::1/64", "dev", "customer", "nodad")
+    before = snapshot(lab)
+    text = re.sub(r'^gateway6 = ".*"', 'gateway6 = "fe80::1"', Config(lab).text(), flags=re.MULTILINE)
+    balancer.up(text)
+    assert sorted(tcp_who(lab, 100, 6).values()) == pytest.approx([50, 50], abs=15)
+    balancer.down()
+    assert not differences(before, snapshot(lab))
+
+
+def test_without_any_ipv6(linkbal):
+    with Lab(hosts=2, ipv6=False) as lab:
+        before, balancer = snapshot(lab), Balancer(lab, linkbal)
+        balancer.up(Config(lab))
+        assert sorted(tcp_who(lab, 100).values()) == pytest.approx([50, 50], abs=15)
+        assert "10002" not in snapshot(lab)["rules6"], "rules for a family that no uplink has"
+        balancer.down()
+        assert not differences(before, snapshot(lab))
