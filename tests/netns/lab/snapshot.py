@@ -38,8 +38,7 @@ def snapshot(lab):
         taken["sysctls"] = "".join(_files("/proc/sys/net", skip=VOLATILE))
     taken["rt_tables.d"] = "".join(_files("/etc/iproute2", skip=_others(lab)))
     taken["pins"] = "".join(_names("/sys/fs/bpf", skip=_others(lab)))
-    # A lock is no state. /run/linkbal* is another instance's, or the whole machine's.
-    taken["run"] = "".join(_names("/run", skip=_others(lab, also="/run/(netns|linkbal)|/lock$"), depth=2))
+    taken["run"] = "".join(_names("/run", skip=_others(lab), depth=2))
     return taken
 
 
@@ -53,9 +52,14 @@ def differences(before, after, *ignore):
     return "\n".join(text)
 
 
-def _others(lab, also="//"):
-    """Paths that belong to other labs or benchmarks of this machine: named after their process."""
-    return re.compile(rf"lb\w*-(?!{re.escape(lab.instance[3:])}(?!\d))\d+|{also}")
+def _others(lab):
+    """Paths of others: these folders are the whole machine's, and other instances come and go.
+
+    Left are the lab's own, and what no instance has a business with. A lock is no state.
+    """
+    own = re.escape(lab.instance)
+    shared = "/run/|/etc/iproute2/rt_tables.d/|/sys/fs/bpf/(?!ip/|tc/|xdp/)"
+    return re.compile(rf"^({shared})(?!{own}(?!\d))|^/run/netns/|/lock$")
 
 
 def _walk(top):
