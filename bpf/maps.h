@@ -13,7 +13,7 @@
 #define LB_MAX_DEVICES 1024
 #define LB_MAX_BYPASS 4096
 
-const volatile struct lb_settings settings;
+const volatile struct lb_settings settings SEC(".rodata.settings");
 
 struct lb_buckets_map {
     __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -27,7 +27,7 @@ std::vector<NftMessage> messages(const NetfilterState& state, const CounterValue
 }
 
 std::vector<std::string> lines(const std::vector<NftMessage>& messages) {
-    std::vector<NetlinkMessage> bare;
+    std::vector<NfnetlinkMessage> bare;
     for (const auto& message : messages) {
         bare.push_back(message.message);
     }

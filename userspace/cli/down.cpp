@@ -13,7 +13,7 @@ int run_down(const Options& options) {
         return exit_failed;
     }
     const InterruptsHeld held;
-    const auto lock = lock_instance(options.instance, lock_patience);
+    const auto lock = InstanceLock::acquire(options.instance, lock_patience);
     auto gateway =
         lock ? Gateway::open(options.instance) : Result<Gateway>(tl::unexpected(lock.error()));
     if (!gateway) {

@@ -36,7 +36,7 @@ std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const
                                    int& status) {
     auto preparation = gateway.prepare(config, options.config);
     if (preparation) {
-        for (const std::string& line : missing_features(preparation->features)) {
+        for (const std::string& line : preparation->warnings) {
             spdlog::warn("{}", line);
         }
         return *std::move(preparation);

@@ -36,7 +36,7 @@ int run_up(const Options& options) {
         return exit_failed;
     }
     const InterruptsHeld held;
-    const auto lock = lock_instance(options.instance, lock_patience);
+    const auto lock = InstanceLock::acquire(options.instance, lock_patience);
     if (!lock) {
         report(lock.error());
         return exit_failed;

@@ -238,7 +238,10 @@ void check_way_out(const UplinkConfig& uplink, size_t index, const Interface& in
 
 void check_gateways(const Config& config, const Facts& facts, Findings& findings) {
     for (size_t i = 0; i < config.uplinks.size(); ++i) {
-        if (const Interface* interface = facts.interface(config.uplinks[i].interface)) {
+        // An interface that is switched off has lost its IPv6 addresses: there is nothing to judge,
+        // and the other links must come up without it.
+        const Interface* interface = facts.interface(config.uplinks[i].interface);
+        if (interface != nullptr && interface->up) {
             check_way_out(config.uplinks[i], i, *interface, facts, findings);
         }
     }

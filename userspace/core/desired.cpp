@@ -167,6 +167,9 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (!resolved) {
         return tl::unexpected(resolved.error());
     }
+    if (std::ranges::none_of(resolved->uplinks, &Uplink::carries_anything)) {
+        return fail("none of the uplinks' interfaces is up");
+    }
     Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
                               .rules = desired_rules(config, *resolved),
                               .sysctls = desired_sysctls(config, facts),

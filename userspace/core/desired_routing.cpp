@@ -142,6 +142,9 @@ void add_uplink_rules(std::vector<Rule>& rules, const Config& config, const Upli
         from.source = Prefix(address.address, address.address.bits());
         rules.push_back(from);
     }
+    Rule bound = rule(family, base + 2, uplink.table);
+    bound.output_interface = uplink.device;
+    rules.push_back(bound);
     Rule marked = rule(family, base + 1, uplink.table);
     marked.mark = uplink_mark(uplink.id, config.balance.mark_mask);
     marked.mark_mask = config.balance.mark_mask;

@@ -45,6 +45,7 @@ struct Rule {
     uint32_t mark = 0;
     uint32_t mark_mask = 0; // 0: no match on the mark
     std::string input_interface;
+    std::string output_interface; // of sockets that are bound to a device
     uint32_t table = main_table;
     std::optional<uint32_t> suppress_prefix_length;
     auto operator<=>(const Rule&) const = default;

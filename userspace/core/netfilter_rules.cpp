@@ -113,7 +113,7 @@ std::vector<NftChain> base_chains(const NetfilterState& state) {
 } // namespace
 
 NftRuleset netfilter_ruleset(const NetfilterState& state) {
-    NftRuleset ruleset{"written by linkbal: changes by hand are undone", {}, {}};
+    NftRuleset ruleset{fmt::format("{}: changes by hand are undone", table_signature), {}, {}};
     ruleset.chains.push_back(masquerade_chain(state));
     for (const auto& uplink : state.uplinks) {
         ruleset.counters.push_back(fmt::format("{}{}", arrived_prefix, uplink.name));

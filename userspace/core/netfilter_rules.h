@@ -18,6 +18,9 @@ namespace linkbal {
 inline constexpr std::string_view arrived_prefix = "arrived_";
 inline constexpr std::string_view left_prefix = "left_";
 
+// How the comment of our table begins: by it the table is known as ours.
+inline constexpr std::string_view table_signature = "written by linkbal";
+
 struct MarkTarget {
     uint32_t mark = 0;
     std::string chain;

@@ -2,6 +2,7 @@
 #include "core/plan_notation.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "linkbal/abi.h"
@@ -64,6 +65,13 @@ std::string prefixes_text(const std::vector<Prefix>& prefixes) {
     return text;
 }
 
+template <typename T>
+std::vector<T> added(const std::vector<T>& from, const std::vector<T>& to) {
+    std::vector<T> difference;
+    std::ranges::set_difference(to, from, std::back_inserter(difference));
+    return difference;
+}
+
 // One line an action; `std::visit` picks the overload.
 class Notation {
   public:
@@ -106,12 +114,18 @@ class Notation {
     }
     Lines operator()(const SetDevices& action) const {
         Lines lines;
-        for (const std::string& device : action.to.lan) {
+        for (const std::string& device : added(action.from.lan, action.to.lan)) {
             lines.push_back(fmt::format("# map devices: {} is the LAN's", device));
         }
-        for (const DatapathUplink& uplink : action.to.uplinks) {
+        for (const DatapathUplink& uplink : added(action.from.uplinks, action.to.uplinks)) {
             lines.push_back(fmt::format("# maps devices, uplinks: {} is {} on {}, weight {}",
                                         uplink.id, uplink.name, uplink.device, uplink.weight));
+        }
+        for (const DatapathUplink& uplink : added(action.to.uplinks, action.from.uplinks)) {
+            if (std::ranges::find(action.to.uplinks, uplink.id, &DatapathUplink::id) ==
+                action.to.uplinks.end()) {
+                lines.push_back(fmt::format("# maps devices, uplinks: {} is gone", uplink.name));
+            }
         }
         return lines;
     }
@@ -180,6 +194,9 @@ std::string rule_notation(const Rule& rule, const NotationContext& context) {
     }
     if (!rule.input_interface.empty()) {
         text += fmt::format(" iif {}", rule.input_interface);
+    }
+    if (!rule.output_interface.empty()) {
+        text += fmt::format(" oif {}", rule.output_interface);
     }
     if (rule.mark_mask != 0) {
         text += fmt::format(" fwmark {:#x}/{:#x}", rule.mark, rule.mark_mask);

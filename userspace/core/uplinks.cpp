@@ -33,6 +33,9 @@ std::optional<std::optional<IpAddress>> followed_gateway(const Facts& facts, Fam
 
 std::optional<UplinkPath> path_of(const UplinkConfig& config, const Interface& interface,
                                   const Facts& facts, Family family) {
+    if (!interface.up) {
+        return std::nullopt; // the kernel takes no routes through it
+    }
     UplinkPath path;
     for (const InterfaceAddress& address : interface.addresses) {
         if (address.address.family() == family && !address.link_scope) {
@@ -137,7 +140,7 @@ Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts) {
     for (const Family family : families) {
         uplink.paths[static_cast<size_t>(family)] = path_of(config, *interface, facts, family);
     }
-    if (!uplink.path(Family::ipv4) && !uplink.path(Family::ipv6)) {
+    if (interface->up && !uplink.carries_anything()) {
         return fail(
             "uplink {}: {} carries neither IPv4 nor IPv6: it needs an address, and a gateway "
             "from the configuration or from a default route",

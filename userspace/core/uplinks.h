@@ -33,6 +33,8 @@ struct Uplink {
     [[nodiscard]] const std::optional<UplinkPath>& path(Family family) const {
         return paths[static_cast<size_t>(family)];
     }
+    // False while the interface is switched off.
+    [[nodiscard]] bool carries_anything() const { return paths[0] || paths[1]; }
 };
 
 struct ResolvedTables {
@@ -40,8 +42,9 @@ struct ResolvedTables {
     uint32_t balance_table = 0;
 };
 
-// Ids and tables that `memory` holds are kept; new ones are the lowest that nobody uses. Errors: an
-// interface that does not exist, an uplink that carries neither family, more uplinks than ids.
+// Ids and tables that `memory` holds are kept; new ones are the lowest that nobody uses. An uplink
+// whose interface is switched off carries nothing and is no error. Errors: an interface that does not
+// exist, one that is up and carries neither family, more uplinks than ids.
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
                                        const Memory& memory);
 

@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr auto settings_name = "settings"sv; // the object's .rodata
+constexpr auto settings_name = "settings"sv; // the object's .rodata.settings
 constexpr std::array map_names{settings_name, "buckets"sv,         "turns"sv,
                                "bypass4"sv,   "bypass6"sv,         "devices"sv,
                                "uplinks"sv,   "uplink_counters"sv, "verdict_counters"sv};
@@ -40,7 +40,7 @@ std::string program_path(const std::string& directory, std::string_view name) {
 }
 
 bpf_map* find_map(const linkbal_bpf& skeleton, std::string_view name) {
-    return name == settings_name ? skeleton.maps.rodata
+    return name == settings_name ? skeleton.maps.rodata_settings
                                  : bpf_object__find_map_by_name(skeleton.obj, name.data());
 }
 
@@ -127,7 +127,7 @@ Result<BpfObject> load_object(const lb_settings& settings, const BpfObject& prev
     for (const auto name : map_names) {
         maps.emplace(name, find_map(*skeleton, name));
     }
-    skeleton->rodata->settings = settings;
+    skeleton->rodata_settings->settings = settings;
     const bool same_abi = object_settings(previous).has_value();
     if (const auto reused = same_abi ? reuse_maps(*skeleton, previous) : Status(); !reused) {
         return tl::unexpected(reused.error());

@@ -20,8 +20,8 @@ uint32_t mark_of(const nlmsghdr& message) {
 }
 
 // Family AF_UNSPEC is every family.
-NetlinkMessage conntrack_message(uint8_t type, uint16_t flags,
-                                 const std::function<void(nlmsghdr*)>& fill = {}) {
+NfnetlinkMessage conntrack_message(uint8_t type, uint16_t flags,
+                                   const std::function<void(nlmsghdr*)>& fill = {}) {
     return make_message(NFNL_SUBSYS_CTNETLINK, type, AF_UNSPEC, flags, fill);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/features.h"
 
+#include "kernel/libbpf_log.h"
+
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -51,7 +53,9 @@ Result<Fd> load_trivial_program() {
     Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "lb_probe", "GPL", code.data(), code.size(),
                              nullptr));
     if (!program) {
-        return fail_errno(errno, "loading a BPF program (CAP_BPF and CAP_NET_ADMIN are needed)");
+        return fail_errno(errno, errno == EPERM ? "load a BPF program, which needs CAP_BPF and "
+                                                  "CAP_NET_ADMIN"
+                                                : "load a BPF program");
     }
     return program;
 }
@@ -67,11 +71,15 @@ bool has_tcx(const Fd& program) {
 } // namespace
 
 Result<KernelFeatures> probe_features() {
+    const LibbpfLog quiet; // what is missing is told by the result
     const auto program = load_trivial_program();
     if (!program) {
         return tl::unexpected(program.error());
     }
     const Btf kernel(btf__load_vmlinux_btf(), &btf__free);
+    if (!kernel && errno != ENOENT && errno != ESRCH) {
+        return fail_errno(errno, "read the kernel's BTF from /sys/kernel/btf/vmlinux");
+    }
     if (!kernel) {
         return fail("this kernel has no BTF (/sys/kernel/btf/vmlinux): Linux 5.4 and later with "
                     "CONFIG_DEBUG_INFO_BTF has it");

@@ -31,6 +31,7 @@ std::vector<Sysctl> present_values(const std::vector<std::string>& keys) {
 ActualState::Netfilter netfilter_state(NetfilterMatch match) {
     switch (match) {
     case NetfilterMatch::absent:
+    case NetfilterMatch::foreign: // not ours: nothing of ours is there
         return ActualState::Netfilter::absent;
     case NetfilterMatch::same:
         return ActualState::Netfilter::same;
@@ -86,6 +87,20 @@ Result<bool> choose_tcx(AttachMode mode, const KernelFeatures& features) {
     return mode != AttachMode::clsact && features.tcx;
 }
 
+std::vector<std::string> warnings_of(const KernelFeatures& features,
+                                     const std::vector<Uplink>& uplinks) {
+    std::vector<std::string> warnings = missing_features(features);
+    for (const Uplink& uplink : uplinks) {
+        if (!uplink.carries_anything()) {
+            warnings.push_back(
+                fmt::format("uplink {}: {} is switched off: it gets no connections; run "
+                            "`linkbal up` again when it is up",
+                            uplink.name, uplink.device));
+        }
+    }
+    return warnings;
+}
+
 // Open connections carry their uplink under the mask: with another one they would lose it.
 Status keeps_mask(const Config& config, const std::optional<ActualDatapath>& datapath) {
     if (!datapath || !datapath->current || datapath->state.mark_mask == config.balance.mark_mask) {
@@ -123,21 +138,16 @@ Result<Memory> Gateway::memory_of_this_namespace() const {
 
 Result<ActualState> Gateway::actual_state(const Observation& seen,
                                           std::optional<ActualDatapath> datapath,
-                                          const GatewayState& desired) const {
-    const auto match = compare(instance_, desired.netfilter);
-    if (!match) {
-        return tl::unexpected(match.error());
-    }
+                                          NetfilterMatch netfilter,
+                                          const std::vector<std::string>& sysctls) const {
     auto names = read_table_names(instance_);
     if (!names) {
         return tl::unexpected(names.error());
     }
-    std::vector<std::string> keys;
-    std::ranges::transform(desired.sysctls, std::back_inserter(keys), &Sysctl::key);
     return ActualState{.routes = seen.our_routes,
                        .rules = seen.our_rules,
-                       .sysctls = present_values(keys),
-                       .netfilter = netfilter_state(*match),
+                       .sysctls = present_values(sysctls),
+                       .netfilter = netfilter_state(netfilter),
                        .datapath = std::move(datapath),
                        .table_names = *std::move(names)};
 }
@@ -169,17 +179,29 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!desired) {
         return tl::unexpected(desired.error());
     }
-    const auto actual = actual_state(seen, *std::move(datapath), desired->state);
+    const auto match = compare(instance_, desired->state.netfilter);
+    if (!match) {
+        return tl::unexpected(match.error());
+    }
+    if (*match == NetfilterMatch::foreign) {
+        return fail("nftables has a table inet {0} that linkbal did not write: name this instance "
+                    "differently with --instance",
+                    instance_);
+    }
+    std::vector<std::string> keys;
+    std::ranges::transform(desired->state.sysctls, std::back_inserter(keys), &Sysctl::key);
+    const auto actual = actual_state(seen, *std::move(datapath), *match, keys);
     if (!actual) {
         return tl::unexpected(actual.error());
     }
     Plan plan = make_plan(*actual, *desired, *memory);
+    auto warnings = warnings_of(*features, desired->uplinks);
     NotationContext notation = notation_context(instance_, desired->state);
     return Preparation{.memory = *std::move(memory),
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
                        .notation = std::move(notation),
-                       .features = *features};
+                       .warnings = std::move(warnings)};
 }
 
 tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file) {
@@ -205,7 +227,7 @@ void Gateway::forget_attempt(const Memory& former, bool mounted) {
         (void)unmount_bpffs();
     }
     // The first error is the one to report, and what stays behind here is mended by the next `up`.
-    (void)(first ? forget_instance(instance_) : write_memory(instance_, former));
+    (void)(first ? remove_memory(instance_) : write_memory(instance_, former));
 }
 
 Status Gateway::apply(const Preparation& preparation, const Progress& progress) {
@@ -239,18 +261,21 @@ Result<bool> Gateway::remove(const Progress& progress) {
     const auto memory = memory_of_this_namespace();
     const auto seen = observe(route_socket_, instance_);
     auto datapath = datapath_.read();
-    if (!memory || !seen || !datapath) {
-        return tl::unexpected(!memory ? memory.error() : !seen ? seen.error() : datapath.error());
-    }
-    auto actual = actual_state(*seen, *std::move(datapath), {});
-    if (!actual) {
-        return tl::unexpected(actual.error());
+    const auto match = compare(instance_, {});
+    if (!memory || !seen || !datapath || !match) {
+        return tl::unexpected(!memory     ? memory.error()
+                              : !seen     ? seen.error()
+                              : !datapath ? datapath.error()
+                                          : match.error());
     }
     std::vector<std::string> keys;
     for (const auto& [key, value] : memory->sysctls) {
         keys.push_back(key);
     }
-    actual->sysctls = present_values(keys);
+    const auto actual = actual_state(*seen, *std::move(datapath), *match, keys);
+    if (!actual) {
+        return tl::unexpected(actual.error());
+    }
     const Plan plan = make_removal_plan(*actual, *memory);
     const ExpeditedRcu expedited;
     const InterfaceNames names(seen->facts.interfaces);
@@ -270,7 +295,7 @@ Result<bool> Gateway::remove(const Progress& progress) {
             return tl::unexpected(unmounted.error());
         }
     }
-    const auto forgotten = forget_instance(instance_);
+    const auto forgotten = remove_memory(instance_);
     return forgotten ? Result<bool>(!plan.empty()) : tl::unexpected(forgotten.error());
 }
 

@@ -16,6 +16,7 @@
 #include "kernel/facts_reader.h"
 #include "kernel/features.h"
 #include "kernel/netlink.h"
+#include "kernel/nftables.h"
 #include "util/result.h"
 
 namespace linkbal {
@@ -26,7 +27,7 @@ struct Preparation {
     Desired desired;
     Plan plan;
     NotationContext notation;
-    KernelFeatures features;
+    std::vector<std::string> warnings; // a line each
 };
 
 // Why a preparation failed: the configuration does not fit this machine (`mistakes`), or the kernel
@@ -60,7 +61,8 @@ class Gateway {
     [[nodiscard]] Result<Memory> memory_of_this_namespace() const;
     [[nodiscard]] Result<ActualState> actual_state(const Observation& seen,
                                                    std::optional<ActualDatapath> datapath,
-                                                   const GatewayState& desired) const;
+                                                   NetfilterMatch netfilter,
+                                                   const std::vector<std::string>& sysctls) const;
     Result<Preparation> compare_with(const Config& config, const Observation& seen);
     void forget_attempt(const Memory& former, bool mounted);
 

@@ -61,16 +61,25 @@ Memory from_json(const json& document) {
 
 } // namespace
 
-Result<LockFile> lock_instance(const std::string& instance, std::chrono::milliseconds patience) {
-    auto lock = LockFile::acquire(lock_path(instance), patience);
-    if (!lock && lock.error().code == 0) {
-        return fail("instance {} is being changed by {}", instance, holder(instance));
+Result<InstanceLock> InstanceLock::acquire(const std::string& instance,
+                                           std::chrono::milliseconds patience) {
+    auto file = LockFile::acquire(lock_path(instance), patience);
+    if (!file) {
+        return file.error().code != 0
+                   ? tl::unexpected(file.error())
+                   : fail("instance {} is being changed by {}", instance, holder(instance));
     }
-    if (lock) {
-        // For those who wait; without it they only know less.
-        (void)lock->write(fmt::format("{}\n", ::getpid()));
+    // For those who wait; without it they only know less.
+    (void)file->write(fmt::format("{}\n", ::getpid()));
+    return InstanceLock(instance, *std::move(file));
+}
+
+InstanceLock::~InstanceLock() {
+    std::error_code ignored;
+    if (file_ && !fs::exists(memory_path(instance_), ignored)) {
+        file_->remove();
+        fs::remove(directory_of(instance_), ignored); // stays if somebody keeps a file in it
     }
-    return lock;
 }
 
 Result<Memory> read_memory(const std::string& instance) {
@@ -93,16 +102,12 @@ Status write_memory(const std::string& instance, const Memory& memory) {
     return write_file_atomically(memory_path(instance), to_json(memory).dump(2) + "\n");
 }
 
-Status forget_instance(const std::string& instance) {
+Status remove_memory(const std::string& instance) {
     std::error_code error;
     fs::remove(memory_path(instance), error);
-    if (error) {
-        return fail_errno(error.value(), fmt::format("remove {}", memory_path(instance).string()));
-    }
-    // The directory stays if somebody else keeps a file in it.
-    fs::remove(lock_path(instance), error);
-    fs::remove(directory_of(instance), error);
-    return {};
+    return error ? Status(fail_errno(error.value(),
+                                     fmt::format("remove {}", memory_path(instance).string())))
+                 : Status{};
 }
 
 Result<uint64_t> network_namespace() {

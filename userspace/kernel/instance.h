@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "core/memory.h"
 #include "util/lock_file.h"
@@ -11,16 +13,32 @@
 
 namespace linkbal {
 
-// One process at a time changes an instance. Waits up to `patience`; the error then names the process
-// that holds the lock. Creates the run-time directory.
-Result<LockFile> lock_instance(const std::string& instance, std::chrono::milliseconds patience);
+// One process at a time changes an instance. Leaves no directory behind that holds nothing but the
+// lock.
+class InstanceLock {
+  public:
+    // Waits up to `patience`; the error then names the process that holds the lock. Creates the
+    // run-time directory.
+    static Result<InstanceLock> acquire(const std::string& instance,
+                                        std::chrono::milliseconds patience);
+    ~InstanceLock();
+    InstanceLock(InstanceLock&& other) noexcept
+        : instance_(std::move(other.instance_)), file_(std::exchange(other.file_, std::nullopt)) {}
+    InstanceLock& operator=(InstanceLock&&) = delete;
+
+  private:
+    InstanceLock(std::string instance, LockFile file)
+        : instance_(std::move(instance)), file_(std::move(file)) {}
+    std::string instance_;
+    std::optional<LockFile> file_; // empty: moved from
+};
 
 // An empty Memory where nothing has been applied.
 Result<Memory> read_memory(const std::string& instance);
 // Atomic: readers and a crash see the old or the new one.
 Status write_memory(const std::string& instance, const Memory& memory);
-// Removes the memory and the directory; to be called with the lock held.
-Status forget_instance(const std::string& instance);
+// Nothing has been applied any more; to be called with the lock held.
+Status remove_memory(const std::string& instance);
 
 // Identifies the network namespace of this process.
 Result<uint64_t> network_namespace();

@@ -64,9 +64,9 @@ const nlattr* find_attribute(const nlmsghdr& message, uint16_t type) {
     return found;
 }
 
-NetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, uint16_t flags,
-                            const std::function<void(nlmsghdr*)>& fill, size_t room) {
-    NetlinkMessage message(room);
+NfnetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, uint16_t flags,
+                              const std::function<void(nlmsghdr*)>& fill, size_t room) {
+    NfnetlinkMessage message(room);
     nlmsghdr* head = mnl_nlmsg_put_header(message.data());
     head->nlmsg_type = static_cast<uint16_t>(subsystem << 8 | type);
     head->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
@@ -129,7 +129,7 @@ Result<std::span<const uint8_t>> NfnetlinkSocket::receive(int flags) {
     return std::span<const uint8_t>(buffer_).first(static_cast<size_t>(got));
 }
 
-Status NfnetlinkSocket::request(NetlinkMessage message,
+Status NfnetlinkSocket::request(NfnetlinkMessage message,
                                 const std::function<void(const nlmsghdr&)>& each) {
     const bool dump = (header(message)->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
     header(message)->nlmsg_seq = ++sequence_;

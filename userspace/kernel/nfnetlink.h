@@ -16,12 +16,12 @@
 namespace linkbal {
 
 // One netlink message with its header, as it goes over the socket.
-using NetlinkMessage = std::vector<uint8_t>;
+using NfnetlinkMessage = std::vector<uint8_t>;
 
-inline nlmsghdr* header(NetlinkMessage& message) {
+inline nlmsghdr* header(NfnetlinkMessage& message) {
     return reinterpret_cast<nlmsghdr*>(message.data());
 }
-inline const nlmsghdr* header(const NetlinkMessage& message) {
+inline const nlmsghdr* header(const NfnetlinkMessage& message) {
     return reinterpret_cast<const nlmsghdr*>(message.data());
 }
 
@@ -43,8 +43,8 @@ const nlattr* find_attribute(const nlmsghdr& message, uint16_t type);
 
 // Lets `fill` put attributes behind a netfilter header (subsystem and type, address family, flags).
 // `room` bytes must be enough: libmnl's and libnftnl's writers check nothing.
-NetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, uint16_t flags,
-                            const std::function<void(nlmsghdr*)>& fill = {}, size_t room = 4096);
+NfnetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, uint16_t flags,
+                              const std::function<void(nlmsghdr*)>& fill = {}, size_t room = 4096);
 
 // What the kernel says to a message that it refuses.
 struct Refusal {
@@ -59,7 +59,7 @@ class NfnetlinkSocket {
 
     // Sends one request and calls `each` for every message of the answer. Error EINTR: the kernel's
     // tables changed during a dump, all of which `each` has seen. ENOBUFS: answers were lost.
-    Status request(NetlinkMessage message, const std::function<void(const nlmsghdr&)>& each = {});
+    Status request(NfnetlinkMessage message, const std::function<void(const nlmsghdr&)>& each = {});
 
     // Sends messages that are one transaction, and returns the kernel's refusals. The kernel works
     // on netfilter messages within the sending call: when it returns, all there is to read is

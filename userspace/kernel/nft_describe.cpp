@@ -17,6 +17,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "core/netfilter_rules.h"
 #include "kernel/nft_dump.h"
 
 namespace linkbal {
@@ -167,7 +168,7 @@ bool describe_rule(const nlmsghdr* message, Lines& lines) {
     return true;
 }
 
-bool describe(const NetlinkMessage& message, Lines& lines) {
+bool describe(const NfnetlinkMessage& message, Lines& lines) {
     switch (nft_kind(message)) {
     case NFT_MSG_NEWTABLE:
         return describe_table(header(message), lines);
@@ -188,7 +189,8 @@ bool describe(const NetlinkMessage& message, Lines& lines) {
 
 } // namespace
 
-std::optional<std::vector<std::string>> nft_describe(const std::vector<NetlinkMessage>& messages) {
+std::optional<std::vector<std::string>>
+nft_describe(const std::vector<NfnetlinkMessage>& messages) {
     Lines lines;
     for (const auto& message : messages) {
         if (!describe(message, lines)) {
@@ -201,6 +203,18 @@ std::optional<std::vector<std::string>> nft_describe(const std::vector<NetlinkMe
         texts.push_back(std::move(line.text));
     }
     return texts;
+}
+
+bool nft_is_ours(const NfnetlinkMessage& message) {
+    const auto table = allocate<nftnl_table_alloc, nftnl_table_free>();
+    if (nft_kind(message) != NFT_MSG_NEWTABLE ||
+        nftnl_table_nlmsg_parse(header(message), table.get()) < 0) {
+        return false;
+    }
+    uint32_t size = 0;
+    const void* data = nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &size);
+    const std::string_view bytes(static_cast<const char*>(data), data == nullptr ? 0 : size);
+    return bytes.find(table_signature) != std::string_view::npos;
 }
 
 } // namespace linkbal

@@ -14,6 +14,9 @@ namespace linkbal {
 // knows (handles, use counts) or counts. The lines are in an order that depends on the contents
 // alone: by kind and name, rules of a chain in their own order. Messages with equal descriptions
 // make equal tables. Nothing where libnftnl cannot read a message.
-std::optional<std::vector<std::string>> nft_describe(const std::vector<NetlinkMessage>& messages);
+std::optional<std::vector<std::string>> nft_describe(const std::vector<NfnetlinkMessage>& messages);
+
+// True for the message of a table that linkbal wrote, whatever version of it: by its comment.
+bool nft_is_ours(const NfnetlinkMessage& table);
 
 } // namespace linkbal

@@ -30,8 +30,8 @@ bool belongs_to(const nlmsghdr& message, const std::string& table) {
            table == mnl_attr_get_str(name);
 }
 
-NetlinkMessage get_message(uint8_t kind, uint16_t flags, const std::string& table,
-                           const std::string& set = {}) {
+NfnetlinkMessage get_message(uint8_t kind, uint16_t flags, const std::string& table,
+                             const std::string& set = {}) {
     return make_message(NFNL_SUBSYS_NFTABLES, kind, NFPROTO_INET, flags, [&](nlmsghdr* m) {
         mnl_attr_put_strz(m, table_attribute, table.c_str());
         if (!set.empty()) {
@@ -41,9 +41,9 @@ NetlinkMessage get_message(uint8_t kind, uint16_t flags, const std::string& tabl
 }
 
 // The kernel filters some kinds of dumps by table, some only in later versions: we always do.
-Result<std::vector<NetlinkMessage>> collect(NfnetlinkSocket& socket, NetlinkMessage request,
-                                            const std::string& table) {
-    std::vector<NetlinkMessage> messages;
+Result<std::vector<NfnetlinkMessage>> collect(NfnetlinkSocket& socket, NfnetlinkMessage request,
+                                              const std::string& table) {
+    std::vector<NfnetlinkMessage> messages;
     const auto keep = [&](const nlmsghdr& m) {
         if (belongs_to(m, table)) {
             const auto* bytes = reinterpret_cast<const uint8_t*>(&m);
@@ -66,7 +66,7 @@ Result<uint32_t> generation(NfnetlinkSocket& socket) {
     return done ? Result<uint32_t>(id) : tl::unexpected(done.error());
 }
 
-Status append(std::vector<NetlinkMessage>& all, Result<std::vector<NetlinkMessage>> some) {
+Status append(std::vector<NfnetlinkMessage>& all, Result<std::vector<NfnetlinkMessage>> some) {
     if (!some) {
         return tl::unexpected(some.error());
     }
@@ -75,7 +75,7 @@ Status append(std::vector<NetlinkMessage>& all, Result<std::vector<NetlinkMessag
 }
 
 Status append_elements(NfnetlinkSocket& socket, const std::string& table,
-                       std::vector<NetlinkMessage>& all) {
+                       std::vector<NfnetlinkMessage>& all) {
     std::vector<std::string> sets;
     for (const auto& message : all) {
         if (nft_kind(message) == NFT_MSG_NEWSET) {
@@ -122,13 +122,13 @@ Result<NftDump> read_once(NfnetlinkSocket& socket, const std::string& table) {
                              : fail_errno(EINTR, "the nftables ruleset changed while it was read");
 }
 
-uint32_t number(const NetlinkMessage& message, uint16_t type) {
+uint32_t number(const NfnetlinkMessage& message, uint16_t type) {
     const nlattr* attribute = find_attribute(*header(message), type);
     return attribute != nullptr ? ntohl(mnl_attr_get_u32(attribute)) : 0;
 }
 
 // An anonymous set belongs to its rule, not to the table, once it is committed.
-bool uses_table(const NetlinkMessage& message) {
+bool uses_table(const NfnetlinkMessage& message) {
     switch (nft_kind(message)) {
     case NFT_MSG_NEWCHAIN:
     case NFT_MSG_NEWOBJ:
@@ -163,12 +163,12 @@ bool is_the_kernels(uint8_t kind, uint16_t attribute) {
 
 } // namespace
 
-uint8_t nft_kind(const NetlinkMessage& message) {
+uint8_t nft_kind(const NfnetlinkMessage& message) {
     return static_cast<uint8_t>(NFNL_MSG_TYPE(header(message)->nlmsg_type));
 }
 
-Result<std::vector<NetlinkMessage>> dump_kind(NfnetlinkSocket& socket, uint8_t kind,
-                                              const std::string& table) {
+Result<std::vector<NfnetlinkMessage>> dump_kind(NfnetlinkSocket& socket, uint8_t kind,
+                                                const std::string& table) {
     return collect(socket, get_message(kind, NLM_F_DUMP, table), table);
 }
 
@@ -195,7 +195,7 @@ bool is_complete(const NftDump& dump) {
     return seen == users;
 }
 
-NetlinkMessage to_request(const NetlinkMessage& dumped, uint32_t id) {
+NfnetlinkMessage to_request(const NfnetlinkMessage& dumped, uint32_t id) {
     const uint8_t kind = nft_kind(dumped);
     const auto* source = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(header(dumped)));
     const auto copy = [&](nlmsghdr* m) {

@@ -42,8 +42,8 @@ struct FreeWith {
 template <typename T, auto Free>
 using Owned = std::unique_ptr<T, FreeWith<T, Free>>;
 
-NetlinkMessage new_message(uint8_t type, uint16_t flags, const std::function<void(nlmsghdr*)>& fill,
-                           size_t room = 4096) {
+NfnetlinkMessage new_message(uint8_t type, uint16_t flags,
+                             const std::function<void(nlmsghdr*)>& fill, size_t room = 4096) {
     return make_message(NFNL_SUBSYS_NFTABLES, type, NFPROTO_INET,
                         static_cast<uint16_t>(NLM_F_CREATE | flags), fill, room);
 }
@@ -284,8 +284,8 @@ void Writer::elements(const std::string& name, std::span<const Element> list) {
                     "elements of set " + name});
 }
 
-NetlinkMessage frame(uint16_t type, uint32_t generation) {
-    NetlinkMessage message = make_message(0, 0, AF_UNSPEC, 0, [&](nlmsghdr* m) {
+NfnetlinkMessage frame(uint16_t type, uint32_t generation) {
+    NfnetlinkMessage message = make_message(0, 0, AF_UNSPEC, 0, [&](nlmsghdr* m) {
         if (type == NFNL_MSG_BATCH_BEGIN) {
             mnl_attr_put_u32(m, NFNL_BATCH_GENID, htonl(generation));
         }
@@ -329,7 +329,7 @@ std::vector<uint8_t> nft_batch(std::vector<NftMessage> messages, uint32_t genera
         header(message)->nlmsg_seq = ++sequence;
         bytes.insert(bytes.end(), message.begin(), message.end());
     }
-    const NetlinkMessage end = frame(NFNL_MSG_BATCH_END, generation);
+    const NfnetlinkMessage end = frame(NFNL_MSG_BATCH_END, generation);
     bytes.insert(bytes.end(), end.begin(), end.end());
     return bytes;
 }

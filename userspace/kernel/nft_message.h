@@ -13,7 +13,7 @@
 namespace linkbal {
 
 struct NftMessage {
-    NetlinkMessage message;
+    NfnetlinkMessage message;
     std::string what; // for errors: "chain leave_velox1"
 };
 

@@ -26,7 +26,7 @@ std::string title(std::string_view verb, const std::string& table) {
     return fmt::format("{} nftables table inet {}", verb, table);
 }
 
-CounterValues counter_values(const std::vector<NetlinkMessage>& messages) {
+CounterValues counter_values(const std::vector<NfnetlinkMessage>& messages) {
     CounterValues values;
     for (const auto& message : messages) {
         if (nft_kind(message) != NFT_MSG_NEWOBJ) {
@@ -106,7 +106,7 @@ Result<NftDump> read_table(const std::string& table) {
 }
 
 bool is_as_wanted(const std::string& table, const NetfilterState& state, const NftDump& actual) {
-    std::vector<NetlinkMessage> wanted;
+    std::vector<NfnetlinkMessage> wanted;
     for (auto& message : nft_table_messages(table, netfilter_ruleset(state), {})) {
         wanted.push_back(std::move(message.message));
     }
@@ -123,6 +123,9 @@ Result<NetfilterMatch> compare(const std::string& table, const NetfilterState& s
     }
     if (actual->messages.empty()) {
         return NetfilterMatch::absent;
+    }
+    if (!nft_is_ours(actual->messages.front())) {
+        return NetfilterMatch::foreign;
     }
     return is_as_wanted(table, state, *actual) ? NetfilterMatch::same : NetfilterMatch::different;
 }

@@ -14,7 +14,8 @@
 
 namespace linkbal {
 
-enum class NetfilterMatch { absent, same, different };
+// foreign: a table of this name that linkbal did not write. It is not ours to replace or to remove.
+enum class NetfilterMatch { absent, same, different, foreign };
 
 // Connections since the table was first loaded, by the side that opened them.
 struct ConnectionCounters {

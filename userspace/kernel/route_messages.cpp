@@ -127,6 +127,9 @@ NetlinkMessage rule_message(bool add, const Rule& rule) {
     if (!rule.input_interface.empty()) {
         message.put(FRA_IIFNAME, rule.input_interface);
     }
+    if (!rule.output_interface.empty()) {
+        message.put(FRA_OIFNAME, rule.output_interface);
+    }
     if (rule.suppress_prefix_length) {
         message.put(FRA_SUPPRESS_PREFIXLEN, *rule.suppress_prefix_length);
     }

@@ -75,6 +75,7 @@ void add_rule(RoutesAndRules& all, const nlmsghdr* message) {
               .mark = attributes.u32(FRA_FWMARK),
               .mark_mask = attributes.u32(FRA_FWMASK),
               .input_interface = attributes.text(FRA_IIFNAME),
+              .output_interface = attributes.text(FRA_OIFNAME),
               .table = attributes.u32(FRA_TABLE),
               .suppress_prefix_length = std::nullopt};
     if (const auto source = attributes.address(FRA_SRC)) {
