@@ -96,15 +96,28 @@ void plan_attachments(Plan& plan, const std::optional<ActualDatapath>& actual,
     }
 }
 
-// What runs and what is only left over alike.
+bool same_place(const Attachment& a, const Attachment& b) {
+    return a.device == b.device && a.tcx == b.tcx &&
+           attach_direction(a.role) == attach_direction(b.role);
+}
+
+// What runs and what is only left over alike. A place that is wanted is taken over by attaching to
+// it, whatever was there.
 void plan_detachments(Plan& plan, const std::optional<ActualDatapath>& actual,
                       const DatapathState& desired) {
     if (!actual) {
         return;
     }
     const auto wanted = wanted_attachments(desired);
-    append<Detach>(plan, only_in_first(actual->attachments, wanted));
-    append<Detach>(plan, only_in_first(actual->outdated, wanted));
+    for (const auto* list : {&actual->attachments, &actual->outdated}) {
+        for (const Attachment& at : *list) {
+            const bool taken_over = std::ranges::any_of(
+                wanted, [&](const Attachment& other) { return same_place(at, other); });
+            if (!taken_over) {
+                plan.push_back(Detach{at});
+            }
+        }
+    }
 }
 
 void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired) {
