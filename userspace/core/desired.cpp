@@ -11,34 +11,51 @@ namespace linkbal {
 
 namespace {
 
-// More destinations than this are left to the rules, which put main first anyway.
-constexpr size_t largest_bypass = 4096;
+// More routes of a family than this are left to the rules, which put main first anyway.
+constexpr size_t largest_bypass = 2048;
 
 // Destinations that never leave by an uplink's default route, whoever the client is.
 constexpr std::array never_balanced{
     "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32",
     "::1/128",     "fe80::/10",      "ff00::/8"};
 
-std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts) {
+// accept_ra of 1 stops accepting as soon as forwarding is on, and the kernel purges the default routes
+// that it has learnt: 2 must be there before, on the uplinks and wherever else a default route may
+// have come by a router advertisement.
+bool depends_on_advertisements(const Interface& interface, const Config& config,
+                               const Facts& facts) {
+    const bool is_uplink = std::ranges::find(config.uplinks, interface.name,
+                                             &UplinkConfig::interface) != config.uplinks.end();
+    return interface.accepts_router_advertisements &&
+           (is_uplink || has_default_through(facts, Family::ipv6, interface.name));
+}
+
+void add_ipv6_sysctls(std::vector<Sysctl>& sysctls, const Config& config, const Facts& facts) {
+    for (const Interface& interface : facts.interfaces) {
+        if (depends_on_advertisements(interface, config, facts)) {
+            sysctls.push_back({fmt::format("net/ipv6/conf/{}/accept_ra", interface.name), "2"});
+        }
+    }
+    sysctls.push_back({"net/ipv6/fib_multipath_hash_policy", "1"});
+    sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
+}
+
+std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts,
+                                    const std::vector<Uplink>& uplinks) {
     std::vector<Sysctl> sysctls;
     for (const UplinkConfig& uplink : config.uplinks) {
         // Loose: the effective value is the larger of this one and conf/all's, so 2 holds
         // whatever `all` says.
         sysctls.push_back({fmt::format("net/ipv4/conf/{}/rp_filter", uplink.interface), "2"});
-        const Interface* interface = facts.interface(uplink.interface);
-        if (interface != nullptr && interface->accepts_router_advertisements) {
-            // 1 stops accepting as soon as forwarding is on, and the kernel purges the default
-            // routes that it has learnt: 2 must be there before.
-            sysctls.push_back({fmt::format("net/ipv6/conf/{}/accept_ra", uplink.interface), "2"});
-        }
     }
     // With addresses alone every connection between two hosts would take one link.
     sysctls.push_back({"net/ipv4/fib_multipath_hash_policy", "1"});
-    sysctls.push_back({"net/ipv6/fib_multipath_hash_policy", "1"});
     sysctls.push_back({"net/ipv4/icmp_echo_ignore_broadcasts", "1"});
     // Last: nothing is forwarded before everything else is in place.
     sysctls.push_back({"net/ipv4/ip_forward", "1"});
-    sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
+    if (!balanced_uplinks(uplinks, Family::ipv6).empty()) {
+        add_ipv6_sysctls(sysctls, config, facts);
+    }
     return sysctls;
 }
 
@@ -70,9 +87,10 @@ std::vector<Prefix> bypassed(const std::vector<Prefix>& lan, const Facts& facts)
     for (const Interface& interface : facts.interfaces) {
         add_interface_prefixes(all, interface);
     }
+    std::array<size_t, 2> routes{};
     for (const Route& route : facts.foreign_routes) {
         if (route.table == main_table && !route.destination.is_default() &&
-            all.size() < largest_bypass) {
+            ++routes.at(static_cast<size_t>(route.destination.family())) <= largest_bypass) {
             all.push_back(route.destination);
         }
     }
@@ -89,6 +107,13 @@ BucketAssignment desired_buckets(const std::vector<Uplink>& uplinks, Family fami
     return weighted.empty() ? BucketAssignment{} : assign_buckets(current, weighted);
 }
 
+// A device counts for one uplink. A retired one yields to the one that has its device now.
+bool counts_for_its_device(const Uplink& uplink, const std::vector<Uplink>& uplinks) {
+    return !uplink.retired || std::ranges::none_of(uplinks, [&](const Uplink& other) {
+        return !other.retired && other.device == uplink.device;
+    });
+}
+
 DatapathState desired_datapath(const Config& config, const Facts& facts,
                                const std::vector<Uplink>& uplinks,
                                const std::array<BucketAssignment, 2>& current,
@@ -103,7 +128,9 @@ DatapathState desired_datapath(const Config& config, const Facts& facts,
                            .bypass = bypassed(lan_networks(config, facts), facts)};
     std::ranges::sort(datapath.lan_devices);
     for (const Uplink& uplink : uplinks) {
-        datapath.uplinks.push_back({uplink.id, uplink.name, uplink.device, uplink.weight});
+        if (counts_for_its_device(uplink, uplinks)) {
+            datapath.uplinks.push_back({uplink.id, uplink.name, uplink.device, uplink.weight});
+        }
     }
     std::ranges::sort(datapath.uplinks);
     for (const Family family : families) {
@@ -119,8 +146,9 @@ NetfilterState desired_netfilter(const Config& config, const Facts& facts,
                              .uplinks = {},
                              .masqueraded = lan_networks(config, facts)};
     for (const Uplink& uplink : uplinks) {
-        netfilter.uplinks.push_back(
-            {uplink.name, uplink.device, uplink_mark(uplink.id, config.balance.mark_mask)});
+        netfilter.uplinks.push_back({uplink.name, uplink.device,
+                                     uplink_mark(uplink.id, config.balance.mark_mask),
+                                     uplink.retired});
     }
     return netfilter;
 }
@@ -128,10 +156,25 @@ NetfilterState desired_netfilter(const Config& config, const Facts& facts,
 std::vector<TableName> desired_names(const Config& config, const ResolvedTables& resolved) {
     std::vector<TableName> names;
     for (const Uplink& uplink : resolved.uplinks) {
-        names.push_back({uplink.table, uplink.name});
+        if (!uplink.retired) {
+            names.push_back({uplink.table, uplink.name});
+        }
     }
     names.push_back({resolved.balance_table, config.balance.table_name});
     return names;
+}
+
+void add_lan_subnets(std::vector<Prefix>& networks, const Config& config, const Facts& facts,
+                     Family family) {
+    for (const std::string& name : config.lan.interfaces) {
+        const Interface* interface = facts.interface(name);
+        for (const InterfaceAddress& address :
+             interface == nullptr ? std::vector<InterfaceAddress>{} : interface->addresses) {
+            if (address.address.family() == family && !address.link_scope) {
+                networks.push_back(address.subnet());
+            }
+        }
+    }
 }
 
 } // namespace
@@ -139,17 +182,11 @@ std::vector<TableName> desired_names(const Config& config, const ResolvedTables&
 uint32_t uplink_mark(uint32_t id, uint32_t mask) { return id << std::countr_zero(mask); }
 
 std::vector<Prefix> lan_networks(const Config& config, const Facts& facts) {
-    if (!config.lan.networks.empty()) {
-        return minimal(config.lan.networks);
-    }
-    std::vector<Prefix> networks;
-    for (const std::string& name : config.lan.interfaces) {
-        const Interface* interface = facts.interface(name);
-        for (const InterfaceAddress& address :
-             interface == nullptr ? std::vector<InterfaceAddress>{} : interface->addresses) {
-            if (!address.link_scope) {
-                networks.push_back(address.subnet());
-            }
+    std::vector<Prefix> networks = config.lan.networks;
+    for (const Family family : families) {
+        if (std::ranges::find(config.lan.networks, family, &Prefix::family) ==
+            config.lan.networks.end()) {
+            add_lan_subnets(networks, config, facts, family);
         }
     }
     return minimal(std::move(networks));
@@ -172,7 +209,7 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     }
     Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
                               .rules = desired_rules(config, *resolved),
-                              .sysctls = desired_sysctls(config, facts),
+                              .sysctls = desired_sysctls(config, facts, resolved->uplinks),
                               .netfilter = desired_netfilter(config, facts, resolved->uplinks),
                               .datapath = desired_datapath(config, facts, resolved->uplinks,
                                                            current, abilities),

@@ -41,8 +41,8 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
 // The mark that stands for an uplink id within `mask`.
 uint32_t uplink_mark(uint32_t id, uint32_t mask);
 
-// The networks whose hosts are balanced and masqueraded: [lan] networks, else the subnets of the LAN
-// interfaces.
+// The networks whose hosts are masqueraded: [lan] networks, and for a family that it does not name the
+// subnets of the LAN interfaces.
 std::vector<Prefix> lan_networks(const Config& config, const Facts& facts);
 
 } // namespace linkbal

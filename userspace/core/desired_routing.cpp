@@ -17,6 +17,15 @@ constexpr uint32_t largest_hop_weight = 256;
 
 uint32_t plain_metric(Family family) { return family == Family::ipv4 ? 0 : ipv6_default_metric; }
 
+// An address with two prefix lengths, or two uplinks of one device, ask for the same thing twice.
+template <typename T>
+std::vector<T> sorted_and_unique(std::vector<T> items) {
+    std::ranges::sort(items);
+    const auto rest = std::ranges::unique(items);
+    items.erase(rest.begin(), rest.end());
+    return items;
+}
+
 NextHop hop_of(const Uplink& uplink, Family family, uint32_t weight) {
     return {.gateway = uplink.path(family)->gateway, .device = uplink.device, .weight = weight};
 }
@@ -64,9 +73,26 @@ uint32_t hop_weight(uint32_t weight, uint32_t largest) {
     return std::max(1U, (weight * largest_hop_weight + largest / 2) / largest);
 }
 
+// The kernel takes IPv6 multipath routes of hops with a gateway only ("Device only routes can not be
+// added for IPv6 using the multipath API"). Where some hop has none the fallback has to do without:
+// of those with a gateway, or of the heaviest alone. Picks do not depend on it.
+std::vector<const Uplink*> fallback_uplinks(const std::vector<Uplink>& uplinks, Family family) {
+    auto balanced = balanced_uplinks(uplinks, family);
+    const auto without_gateway = [&](const Uplink* uplink) {
+        return !uplink->path(family)->gateway;
+    };
+    if (family == Family::ipv4 || std::ranges::none_of(balanced, without_gateway)) {
+        return balanced;
+    }
+    const auto heaviest = std::ranges::max_element(balanced, {}, &Uplink::weight);
+    const std::vector alone{*heaviest};
+    std::erase_if(balanced, without_gateway);
+    return balanced.empty() ? alone : balanced;
+}
+
 void add_balancing_table(std::vector<Route>& routes, const ResolvedTables& resolved,
                          Family family) {
-    const auto uplinks = balanced_uplinks(resolved.uplinks, family);
+    const auto uplinks = fallback_uplinks(resolved.uplinks, family);
     if (uplinks.empty()) {
         return;
     }
@@ -84,18 +110,19 @@ bool is_foreign_default(const Route& route, Family family) {
 }
 
 // Our default route must be preferred to those that are there. IPv4: metric 0, and among equals the
-// newest is first. IPv6: equals would become one multipath route, so one less than the lowest.
-uint32_t preferred_metric(const Facts& facts, Family family) {
+// newest is first. IPv6: equals would become one multipath route, so one less than the lowest; none
+// where the lowest is 1 already.
+std::optional<uint32_t> preferred_metric(const Facts& facts, Family family) {
     uint32_t metric = plain_metric(family);
     if (family == Family::ipv4) {
         return metric;
     }
     for (const Route& route : facts.foreign_routes) {
         if (is_foreign_default(route, family)) {
-            metric = std::min(metric, std::max(route.metric, 2U) - 1);
+            metric = std::min(metric, route.metric - 1);
         }
     }
-    return metric;
+    return metric > 0 ? std::optional(metric) : std::nullopt;
 }
 
 // A route like the preferred one that somebody else put into main: nothing to add then. The kernel
@@ -115,12 +142,16 @@ void add_preferred_default(std::vector<Route>& routes, const Config& config, con
     }
     const Uplink* preferred = candidates.front();
     for (const Uplink& uplink : resolved.uplinks) {
-        if (uplink.name == config.balance.default_uplink && uplink.path(family)) {
+        if (uplink.name == config.balance.default_uplink && uplink.path(family) &&
+            !uplink.retired) {
             preferred = &uplink;
         }
     }
-    const Route route = default_route(main_table, family, {hop_of(*preferred, family, 1)},
-                                      preferred_metric(facts, family));
+    const auto metric = preferred_metric(facts, family);
+    if (!metric) {
+        return;
+    }
+    const Route route = default_route(main_table, family, {hop_of(*preferred, family, 1)}, *metric);
     if (!has_default_already(facts, route)) {
         routes.push_back(route);
     }
@@ -137,6 +168,13 @@ Rule rule(Family family, uint32_t priority, uint32_t table) {
 void add_uplink_rules(std::vector<Rule>& rules, const Config& config, const Uplink& uplink,
                       Family family) {
     const uint32_t base = config.balance.rule_priority;
+    Rule marked = rule(family, base + 1, uplink.table);
+    marked.mark = uplink_mark(uplink.id, config.balance.mark_mask);
+    marked.mark_mask = config.balance.mark_mask;
+    rules.push_back(marked);
+    if (uplink.retired) {
+        return; // open connections carry the mark, and nothing new may come
+    }
     for (const InterfaceAddress& address : uplink.path(family)->addresses) {
         Rule from = rule(family, base + 2, uplink.table);
         from.source = Prefix(address.address, address.address.bits());
@@ -145,10 +183,6 @@ void add_uplink_rules(std::vector<Rule>& rules, const Config& config, const Upli
     Rule bound = rule(family, base + 2, uplink.table);
     bound.output_interface = uplink.device;
     rules.push_back(bound);
-    Rule marked = rule(family, base + 1, uplink.table);
-    marked.mark = uplink_mark(uplink.id, config.balance.mark_mask);
-    marked.mark_mask = config.balance.mark_mask;
-    rules.push_back(marked);
 }
 
 } // namespace
@@ -156,13 +190,13 @@ void add_uplink_rules(std::vector<Rule>& rules, const Config& config, const Upli
 std::vector<const Uplink*> balanced_uplinks(const std::vector<Uplink>& uplinks, Family family) {
     uint32_t lowest = UINT32_MAX;
     for (const Uplink& uplink : uplinks) {
-        if (uplink.path(family)) {
+        if (uplink.path(family) && !uplink.retired) {
             lowest = std::min(lowest, uplink.tier);
         }
     }
     std::vector<const Uplink*> balanced;
     for (const Uplink& uplink : uplinks) {
-        if (uplink.path(family) && uplink.tier == lowest) {
+        if (uplink.path(family) && !uplink.retired && uplink.tier == lowest) {
             balanced.push_back(&uplink);
         }
     }
@@ -179,8 +213,7 @@ std::vector<Route> desired_routes(const Config& config, const Facts& facts,
         add_balancing_table(routes, resolved, family);
         add_preferred_default(routes, config, facts, resolved, family);
     }
-    std::ranges::sort(routes);
-    return routes;
+    return sorted_and_unique(std::move(routes));
 }
 
 std::vector<Rule> desired_rules(const Config& config, const ResolvedTables& resolved) {
@@ -204,8 +237,7 @@ std::vector<Rule> desired_rules(const Config& config, const ResolvedTables& reso
             rules.push_back(fallback);
         }
     }
-    std::ranges::sort(rules);
-    return rules;
+    return sorted_and_unique(std::move(rules));
 }
 
 } // namespace linkbal

@@ -10,4 +10,11 @@ const Interface* Facts::interface(std::string_view name) const {
     return found == interfaces.end() ? nullptr : &*found;
 }
 
+bool has_default_through(const Facts& facts, Family family, std::string_view device) {
+    return std::ranges::any_of(facts.foreign_routes, [&](const Route& route) {
+        return route.table == main_table && route.destination == Prefix::any(family) &&
+               std::ranges::find(route.hops, device, &NextHop::device) != route.hops.end();
+    });
+}
+
 } // namespace linkbal

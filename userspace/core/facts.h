@@ -41,4 +41,7 @@ struct Facts {
     [[nodiscard]] const Interface* interface(std::string_view name) const;
 };
 
+// A default route in main that leads through `device` and is not ours.
+bool has_default_through(const Facts& facts, Family family, std::string_view device);
+
 } // namespace linkbal

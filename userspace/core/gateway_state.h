@@ -61,7 +61,8 @@ struct Sysctl {
 struct NetfilterUplink {
     std::string name;
     std::string device;
-    uint32_t mark = 0; // within mark_mask
+    uint32_t mark = 0;    // within mark_mask
+    bool retired = false; // no longer configured, but connections of it are open
     auto operator<=>(const NetfilterUplink&) const = default;
 };
 struct NetfilterState {

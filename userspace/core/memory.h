@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What must outlive the process: kept below /run by kernel/run_state.h.
+// What must outlive the process: kept below /run by kernel/instance.h.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/address.h"
+#include "util/result.h"
 
 namespace linkbal {
 
@@ -16,6 +21,9 @@ struct RememberedUplink {
     uint32_t id = 0;
     uint32_t table = 0;
     uint32_t weight = 0;
+    // By Family; what open connections need to go on when the uplink is no longer configured.
+    std::array<std::optional<IpAddress>, 2> gateways;
+    bool retired = false; // no longer configured, kept for its open connections
     bool operator==(const RememberedUplink&) const = default;
 };
 
@@ -28,5 +36,9 @@ struct Memory {
     bool mounted_bpffs = false; // by us, so `down` unmounts it if nobody else uses it
     bool operator==(const Memory&) const = default;
 };
+
+// As JSON, for the file that keeps it. Reading fails on anything that printing did not write.
+std::string print_memory(const Memory& memory);
+Result<Memory> parse_memory(const std::string& text);
 
 } // namespace linkbal

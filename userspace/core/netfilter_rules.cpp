@@ -12,9 +12,10 @@ namespace {
 
 // Before the routing decision and after conntrack (-200).
 constexpr int32_t mangle = -150;
-// A nat chain may not run before conntrack, and every chain at dstnat (-100) or earlier that maps a
-// packet ends the hook for it: at -150 ours has seen the packet before anyone's port forward.
-constexpr int32_t before_dstnat = -150;
+// A nat chain may not run before conntrack (-200), and the first one that maps a connection ends the
+// hook for all nat chains after it: at -199 ours has seen the connection before anyone's port forward
+// or masquerade.
+constexpr int32_t before_nat = -199;
 constexpr int32_t srcnat = 100;
 
 // "masquerade" alone is a word of nft's, which it does not take as a name.
@@ -22,6 +23,14 @@ constexpr auto masquerade_name = "masquerade_lan";
 
 std::string chain_name(std::string_view verb, const NetfilterUplink& uplink) {
     return fmt::format("{}_{}", verb, uplink.name);
+}
+
+// Those that new connections may come and leave by.
+std::vector<NetfilterUplink> active_uplinks(const NetfilterState& state) {
+    std::vector<NetfilterUplink> active;
+    std::ranges::copy_if(state.uplinks, std::back_inserter(active),
+                         [](const NetfilterUplink& uplink) { return !uplink.retired; });
+    return active;
 }
 
 // One test for every packet, on the mark alone. Answers that come in by an uplink need no
@@ -39,9 +48,17 @@ NftRule dispatch_by_mark(const NetfilterState& state) {
 
 NftRule dispatch_by_device(const NetfilterState& state, Direction direction) {
     DispatchByDevice dispatch{direction, {}};
-    for (const auto& uplink : state.uplinks) {
+    for (const auto& uplink : active_uplinks(state)) {
         dispatch.targets.push_back(
             {uplink.device, chain_name(direction == Direction::in ? "arrive" : "leave", uplink)});
+    }
+    return {dispatch, ""};
+}
+
+NftRule masquerade_by_device(const NetfilterState& state) {
+    DispatchByDevice dispatch{Direction::out, {}};
+    for (const auto& uplink : active_uplinks(state)) {
+        dispatch.targets.push_back({uplink.device, masquerade_name});
     }
     return {dispatch, ""};
 }
@@ -51,27 +68,28 @@ NftRule dispatch_by_device(const NetfilterState& state, Direction direction) {
 // must go back there. The input device is known in postrouting since 5.7.
 NftRule keep_arrived(const NetfilterState& state) {
     AcceptFromDevices accept;
-    for (const auto& uplink : state.uplinks) {
+    for (const auto& uplink : active_uplinks(state)) {
         accept.devices.push_back(uplink.device);
     }
     return {accept, "opened from outside: stays with the uplink it came in by"};
 }
 
+// A retired uplink has open connections only: nothing new is saved or counted for it.
 std::vector<NftChain> uplink_chains(const NetfilterState& state, const NetfilterUplink& uplink) {
     const uint32_t mask = state.mark_mask;
-    return {
-        {chain_name("restore", uplink), "", {}, {{RestoreMark{mask, uplink.mark}, ""}}},
-        {chain_name("arrive", uplink),
-         "",
-         {},
-         {{SaveMark{mask, uplink.mark, fmt::format("{}{}", arrived_prefix, uplink.name), ""}, ""}}},
-        {chain_name("leave", uplink),
-         "",
-         {},
-         {{SaveMark{mask, uplink.mark, fmt::format("{}{}", left_prefix, uplink.name),
-                    masquerade_name},
-           ""}}},
+    const auto counting = [&](std::string_view verb, std::string_view prefix) {
+        const SaveMark save{mask, uplink.mark, fmt::format("{}{}", prefix, uplink.name), ""};
+        return NftChain{chain_name(verb, uplink), "", {}, {{save, ""}}};
     };
+    std::vector<NftChain> chains{{chain_name("restore", uplink),
+                                  uplink.retired ? "retired: open connections only" : "",
+                                  {},
+                                  {{RestoreMark{mask, uplink.mark}, ""}}}};
+    if (!uplink.retired) {
+        chains.push_back(counting("arrive", arrived_prefix));
+        chains.push_back(counting("leave", left_prefix));
+    }
+    return chains;
 }
 
 // Neither `random` nor `fully-random`: the source port is kept where it is free. IPv6 is NAT66.
@@ -95,17 +113,22 @@ std::vector<NftChain> base_chains(const NetfilterState& state) {
         {"output", "the gateway's own packets too", NftHook{route, output, mangle}, {}},
         {"nat_prerouting",
          "first packets from outside: answers leave by the same uplink",
-         NftHook{nat, prerouting, before_dstnat},
+         NftHook{nat, prerouting, before_nat},
+         {}},
+        {"nat_pin",
+         "first packets to outside: pin the uplink they really leave by",
+         NftHook{nat, postrouting, before_nat},
          {}},
         {"nat_postrouting",
-         "first packets to outside: pin the uplink they really leave by",
+         "the LAN's connections take the uplink's address",
          NftHook{nat, postrouting, srcnat},
          {}}};
-    if (!state.uplinks.empty()) {
+    if (!active_uplinks(state).empty()) {
         chains[0].rules = {dispatch_by_mark(state)};
         chains[1].rules = {dispatch_by_mark(state)};
         chains[2].rules = {dispatch_by_device(state, Direction::in)};
         chains[3].rules = {keep_arrived(state), dispatch_by_device(state, Direction::out)};
+        chains[4].rules = {masquerade_by_device(state)};
     }
     return chains;
 }
@@ -115,9 +138,11 @@ std::vector<NftChain> base_chains(const NetfilterState& state) {
 NftRuleset netfilter_ruleset(const NetfilterState& state) {
     NftRuleset ruleset{fmt::format("{}: changes by hand are undone", table_signature), {}, {}};
     ruleset.chains.push_back(masquerade_chain(state));
-    for (const auto& uplink : state.uplinks) {
+    for (const auto& uplink : active_uplinks(state)) {
         ruleset.counters.push_back(fmt::format("{}{}", arrived_prefix, uplink.name));
         ruleset.counters.push_back(fmt::format("{}{}", left_prefix, uplink.name));
+    }
+    for (const auto& uplink : state.uplinks) {
         std::ranges::move(uplink_chains(state, uplink), std::back_inserter(ruleset.chains));
     }
     std::ranges::move(base_chains(state), std::back_inserter(ruleset.chains));

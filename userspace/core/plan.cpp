@@ -129,11 +129,13 @@ void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysct
     }
 }
 
+// What is neither configured nor kept as retired: its device is gone, or its table leads elsewhere.
 void plan_forgetting(Plan& plan, const Desired& desired, const Memory& memory) {
     const uint32_t mask = desired.state.datapath.mark_mask;
     for (const RememberedUplink& known : memory.uplinks) {
-        const bool stays = std::ranges::any_of(
-            desired.uplinks, [&](const Uplink& uplink) { return uplink.name == known.name; });
+        const bool stays = std::ranges::any_of(desired.uplinks, [&](const Uplink& uplink) {
+            return uplink.id == known.id && uplink.name == known.name;
+        });
         if (!stays) {
             plan.push_back(ForgetConnections{known.name, uplink_mark(known.id, mask), mask});
         }

@@ -13,37 +13,35 @@ namespace {
 // Chosen tables start here: far from what people number by hand, below the system's 253.
 constexpr uint32_t first_chosen_table = 100;
 
-bool is_default_through(const Route& route, Family family, std::string_view device) {
-    return route.table == main_table && route.destination == Prefix::any(family) &&
-           std::ranges::any_of(route.hops,
-                               [&](const NextHop& hop) { return hop.device == device; });
-}
-
 // The gateway of the main table's default route through `device`: what DHCP, router advertisements
 // or the administrator put there. The outer optional is empty where there is no such route.
 std::optional<std::optional<IpAddress>> followed_gateway(const Facts& facts, Family family,
                                                          std::string_view device) {
     for (const Route& route : facts.foreign_routes) {
-        if (is_default_through(route, family, device)) {
-            return std::ranges::find(route.hops, device, &NextHop::device)->gateway;
+        const auto hop = std::ranges::find(route.hops, device, &NextHop::device);
+        if (route.table == main_table && route.destination == Prefix::any(family) &&
+            hop != route.hops.end()) {
+            return hop->gateway;
         }
     }
     return std::nullopt;
 }
 
-std::optional<UplinkPath> path_of(const UplinkConfig& config, const Interface& interface,
-                                  const Facts& facts, Family family) {
-    if (!interface.up) {
-        return std::nullopt; // the kernel takes no routes through it
-    }
-    UplinkPath path;
+std::vector<InterfaceAddress> global_addresses(const Interface& interface, Family family) {
+    std::vector<InterfaceAddress> addresses;
     for (const InterfaceAddress& address : interface.addresses) {
         if (address.address.family() == family && !address.link_scope) {
-            path.addresses.push_back(address);
+            addresses.push_back(address);
         }
     }
-    if (path.addresses.empty()) {
-        return std::nullopt;
+    return addresses;
+}
+
+std::optional<UplinkPath> path_of(const UplinkConfig& config, const Interface& interface,
+                                  const Facts& facts, Family family) {
+    UplinkPath path{.gateway = {}, .addresses = global_addresses(interface, family)};
+    if (!interface.up || path.addresses.empty()) {
+        return std::nullopt; // the kernel takes no routes through an interface that is down
     }
     path.gateway = family == Family::ipv4 ? config.gateway : config.gateway6;
     if (path.gateway) {
@@ -127,6 +125,36 @@ class Ids {
     std::vector<uint32_t> retired_;
 };
 
+// As it was when it was still configured; empty where it can't go on: its interface is gone, or its
+// table or its id now leads elsewhere.
+std::optional<Uplink> keep_retired(const RememberedUplink& known, const Facts& facts,
+                                   const ResolvedTables& resolved) {
+    const Interface* interface = facts.interface(known.interface);
+    const bool elsewhere = std::ranges::any_of(resolved.uplinks, [&](const Uplink& other) {
+        return other.id == known.id ||
+               (other.table == known.table && other.device != known.interface);
+    });
+    if (interface == nullptr || !interface->up || elsewhere ||
+        known.table == resolved.balance_table) {
+        return std::nullopt;
+    }
+    Uplink uplink{.name = known.name,
+                  .device = known.interface,
+                  .id = known.id,
+                  .table = known.table,
+                  .weight = known.weight,
+                  .retired = true,
+                  .paths = {}};
+    for (const Family family : families) {
+        const auto& gateway = known.gateways.at(static_cast<size_t>(family));
+        UplinkPath path{.gateway = gateway, .addresses = global_addresses(*interface, family)};
+        if (!path.addresses.empty() && (gateway || interface->point_to_point)) {
+            uplink.paths.at(static_cast<size_t>(family)) = std::move(path);
+        }
+    }
+    return uplink.carries_anything() ? std::optional(uplink) : std::nullopt;
+}
+
 Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts) {
     const Interface* interface = facts.interface(config.interface);
     if (interface == nullptr) {
@@ -187,6 +215,11 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
         resolved.uplinks.push_back(*std::move(uplink));
     }
     resolved.balance_table = balance_table_of(config, memory, tables);
+    for (const RememberedUplink& known : memory.uplinks) {
+        if (auto kept = known.retired ? keep_retired(known, facts, resolved) : std::nullopt) {
+            resolved.uplinks.push_back(*std::move(kept));
+        }
+    }
     return resolved;
 }
 

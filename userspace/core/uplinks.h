@@ -28,6 +28,7 @@ struct Uplink {
     uint32_t table = 0;
     uint32_t weight = 1;
     uint32_t tier = 1;
+    bool retired = false; // no longer configured; carries its open connections to their end
     std::array<std::optional<UplinkPath>, 2> paths; // by Family; empty: does not carry the family
 
     [[nodiscard]] const std::optional<UplinkPath>& path(Family family) const {
@@ -38,12 +39,13 @@ struct Uplink {
 };
 
 struct ResolvedTables {
-    std::vector<Uplink> uplinks; // in the configuration's order
+    std::vector<Uplink> uplinks; // in the configuration's order, then the retired ones
     uint32_t balance_table = 0;
 };
 
 // Ids and tables that `memory` holds are kept; new ones are the lowest that nobody uses. An uplink
-// whose interface is switched off carries nothing and is no error. Errors: an interface that does not
+// whose interface is switched off carries nothing and is no error. What `memory` has retired is kept
+// while its interface is up and nobody else has its table. Errors: an interface that does not
 // exist, one that is up and carries neither family, more uplinks than ids.
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
                                        const Memory& memory);

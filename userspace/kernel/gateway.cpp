@@ -2,13 +2,14 @@
 #include "kernel/gateway.h"
 
 #include <algorithm>
-#include <chrono>
+#include <filesystem>
 
 #include <linux/netlink.h>
 
 #include "core/config_check.h"
 #include "kernel/applier.h"
 #include "kernel/bpffs.h"
+#include "kernel/conntrack.h"
 #include "kernel/expedited_rcu.h"
 #include "kernel/instance.h"
 #include "kernel/sysctl.h"
@@ -44,9 +45,60 @@ ActualState::Netfilter netfilter_state(NetfilterMatch match) {
 std::vector<RememberedUplink> remembered(const std::vector<Uplink>& uplinks) {
     std::vector<RememberedUplink> all;
     for (const Uplink& uplink : uplinks) {
-        all.push_back({uplink.name, uplink.device, uplink.id, uplink.table, uplink.weight});
+        RememberedUplink known{.name = uplink.name,
+                               .interface = uplink.device,
+                               .id = uplink.id,
+                               .table = uplink.table,
+                               .weight = uplink.weight,
+                               .gateways = {},
+                               .retired = uplink.retired};
+        for (const Family family : families) {
+            const auto& path = uplink.path(family);
+            known.gateways.at(static_cast<size_t>(family)) = path ? path->gateway : std::nullopt;
+        }
+        all.push_back(known);
     }
     return all;
+}
+
+// Uplinks that are no longer configured: retired while they have open connections, forgotten when
+// they have none.
+Result<Memory> with_retired(Memory memory, const Config& config) {
+    const auto configured = [&](const RememberedUplink& known) {
+        return std::ranges::find(config.uplinks, known.name, &UplinkConfig::name) !=
+               config.uplinks.end();
+    };
+    if (std::ranges::all_of(memory.uplinks, configured)) {
+        return memory;
+    }
+    const auto open = count_by_mark(config.balance.mark_mask);
+    if (!open) {
+        return tl::unexpected(open.error());
+    }
+    for (RememberedUplink& known : memory.uplinks) {
+        known.retired = !configured(known);
+    }
+    std::erase_if(memory.uplinks, [&](const RememberedUplink& known) {
+        return known.retired && !open->contains(uplink_mark(known.id, config.balance.mark_mask));
+    });
+    return memory;
+}
+
+// The other instance that is at work in this network namespace, if there is one: routes and rules are
+// known as ours by their protocol, so two would take each other's away.
+std::optional<std::string> other_instance_here(const std::string& instance, uint64_t here) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/run", ignored)) {
+        const std::string name = entry.path().filename().string();
+        if (name == instance || !std::filesystem::exists(entry.path() / "state.json", ignored)) {
+            continue;
+        }
+        const auto memory = read_memory(name);
+        if (memory && memory->network_namespace == here) {
+            return name;
+        }
+    }
+    return std::nullopt;
 }
 
 // What `down` and a crash need to know, before the first step is taken: the former value of every
@@ -133,6 +185,14 @@ Result<Memory> Gateway::memory_of_this_namespace() const {
                     "--instance, or remove /run/{} if that namespace is gone",
                     instance_, instance_);
     }
+    if (memory->network_namespace == 0) {
+        if (const auto other = other_instance_here(instance_, *here)) {
+            return fail(
+                "instance {} is at work in this network namespace: there can be one only, and "
+                "{} is not it",
+                *other, instance_);
+        }
+    }
     return memory;
 }
 
@@ -175,7 +235,11 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     const DatapathAbilities abilities{*use_tcx, features->conntrack_lookup};
     const auto buckets =
         *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
-    auto desired = desired_state(config, seen.facts, *memory, buckets, abilities);
+    const auto considered = with_retired(*memory, config);
+    if (!considered) {
+        return tl::unexpected(considered.error());
+    }
+    auto desired = desired_state(config, seen.facts, *considered, buckets, abilities);
     if (!desired) {
         return tl::unexpected(desired.error());
     }
@@ -194,7 +258,7 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!actual) {
         return tl::unexpected(actual.error());
     }
-    Plan plan = make_plan(*actual, *desired, *memory);
+    Plan plan = make_plan(*actual, *desired, *considered);
     auto warnings = warnings_of(*features, desired->uplinks);
     NotationContext notation = notation_context(instance_, desired->state);
     return Preparation{.memory = *std::move(memory),
@@ -254,7 +318,9 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
         return applied;
     }
     memory.uplinks = remembered(preparation.desired.uplinks);
-    return write_memory(instance_, memory);
+    // Everything is in place. If this fails the journal stays, which says all that `down` needs.
+    (void)write_memory(instance_, memory);
+    return {};
 }
 
 Result<bool> Gateway::remove(const Progress& progress) {

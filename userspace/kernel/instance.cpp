@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <filesystem>
 
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@ namespace linkbal {
 
 namespace {
 
-using nlohmann::json;
 namespace fs = std::filesystem;
 
 fs::path directory_of(const std::string& instance) { return fs::path("/run") / instance; }
@@ -25,38 +23,6 @@ std::string holder(const std::string& instance) {
     const auto text = read_file(lock_path(instance));
     return text && !text->empty() ? fmt::format("process {}", text->substr(0, text->find('\n')))
                                   : "another process";
-}
-
-json to_json(const Memory& memory) {
-    json uplinks = json::array();
-    for (const RememberedUplink& uplink : memory.uplinks) {
-        uplinks.push_back({{"name", uplink.name},
-                           {"interface", uplink.interface},
-                           {"id", uplink.id},
-                           {"table", uplink.table},
-                           {"weight", uplink.weight}});
-    }
-    return {{"network_namespace", memory.network_namespace},
-            {"uplinks", uplinks},
-            {"balance_table", memory.balance_table},
-            {"sysctls", memory.sysctls},
-            {"mounted_bpffs", memory.mounted_bpffs}};
-}
-
-Memory from_json(const json& document) {
-    Memory memory;
-    memory.network_namespace = document.at("network_namespace");
-    for (const json& uplink : document.at("uplinks")) {
-        memory.uplinks.push_back({.name = uplink.at("name"),
-                                  .interface = uplink.at("interface"),
-                                  .id = uplink.at("id"),
-                                  .table = uplink.at("table"),
-                                  .weight = uplink.at("weight")});
-    }
-    memory.balance_table = document.at("balance_table");
-    memory.sysctls = document.at("sysctls");
-    memory.mounted_bpffs = document.at("mounted_bpffs");
-    return memory;
 }
 
 } // namespace
@@ -91,15 +57,12 @@ Result<Memory> read_memory(const std::string& instance) {
     if (!text) {
         return tl::unexpected(text.error());
     }
-    try {
-        return from_json(json::parse(*text));
-    } catch (const json::exception& error) {
-        return fail("read {}: {}", path.string(), error.what());
-    }
+    auto memory = parse_memory(*text);
+    return memory ? memory : tl::unexpected(memory.error().within("read " + path.string()));
 }
 
 Status write_memory(const std::string& instance, const Memory& memory) {
-    return write_file_atomically(memory_path(instance), to_json(memory).dump(2) + "\n");
+    return write_file_atomically(memory_path(instance), print_memory(memory));
 }
 
 Status remove_memory(const std::string& instance) {

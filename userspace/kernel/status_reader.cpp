@@ -82,9 +82,13 @@ double share_of(uint32_t id, const BucketAssignment& buckets) {
 }
 
 // Without health checks the device and the buckets are all that speaks for an uplink.
-void judge(UplinkStatus& status, const std::vector<Interface>& interfaces) {
+void judge(UplinkStatus& status, const RememberedUplink& uplink,
+           const std::vector<Interface>& interfaces) {
     const auto interface = std::ranges::find(interfaces, status.interface, &Interface::name);
-    if (interface == interfaces.end()) {
+    if (uplink.retired) {
+        status.reason = "no longer configured: its open connections go on";
+        status.state = UplinkState::draining;
+    } else if (interface == interfaces.end()) {
         status.reason = fmt::format("{} is not there", status.interface);
     } else if (!interface->up) {
         status.reason = fmt::format("{} is switched off", status.interface);
@@ -121,7 +125,7 @@ UplinkStatus status_of(const RememberedUplink& uplink, const Readings& readings)
     for (size_t family = 0; family < status.share.size(); ++family) {
         status.share[family] = share_of(uplink.id, datapath.buckets[family]);
     }
-    judge(status, readings.interfaces);
+    judge(status, uplink, readings.interfaces);
     if (const auto total = readings.totals.find(uplink.name); total != readings.totals.end()) {
         status.connections_total = total->second.arrived + total->second.left;
     }

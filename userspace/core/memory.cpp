@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/memory.h"
+
+#include <nlohmann/json.hpp>
+
+namespace linkbal {
+
+namespace {
+
+using nlohmann::json;
+
+json to_json(const std::optional<IpAddress>& gateway) {
+    return gateway ? json(gateway->str()) : json(nullptr);
+}
+
+std::optional<IpAddress> gateway_from(const json& value) {
+    return value.is_null() ? std::nullopt : IpAddress::parse(value.get<std::string>());
+}
+
+json to_json(const RememberedUplink& uplink) {
+    return {{"name", uplink.name},
+            {"interface", uplink.interface},
+            {"id", uplink.id},
+            {"table", uplink.table},
+            {"weight", uplink.weight},
+            {"gateway", to_json(uplink.gateways[0])},
+            {"gateway6", to_json(uplink.gateways[1])},
+            {"retired", uplink.retired}};
+}
+
+RememberedUplink uplink_from(const json& value) {
+    return {.name = value.at("name"),
+            .interface = value.at("interface"),
+            .id = value.at("id"),
+            .table = value.at("table"),
+            .weight = value.at("weight"),
+            .gateways = {gateway_from(value.at("gateway")), gateway_from(value.at("gateway6"))},
+            .retired = value.at("retired")};
+}
+
+Memory memory_from(const json& document) {
+    Memory memory;
+    memory.network_namespace = document.at("network_namespace");
+    for (const json& uplink : document.at("uplinks")) {
+        memory.uplinks.push_back(uplink_from(uplink));
+    }
+    memory.balance_table = document.at("balance_table");
+    memory.sysctls = document.at("sysctls");
+    memory.mounted_bpffs = document.at("mounted_bpffs");
+    return memory;
+}
+
+} // namespace
+
+std::string print_memory(const Memory& memory) {
+    json uplinks = json::array();
+    for (const RememberedUplink& uplink : memory.uplinks) {
+        uplinks.push_back(to_json(uplink));
+    }
+    const json document{{"network_namespace", memory.network_namespace},
+                        {"uplinks", uplinks},
+                        {"balance_table", memory.balance_table},
+                        {"sysctls", memory.sysctls},
+                        {"mounted_bpffs", memory.mounted_bpffs}};
+    return document.dump(2) + "\n";
+}
+
+Result<Memory> parse_memory(const std::string& text) {
+    try {
+        return memory_from(json::parse(text));
+    } catch (const json::exception& error) {
+        return fail("{}", error.what());
+    }
+}
+
+} // namespace linkbal
