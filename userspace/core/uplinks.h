@@ -42,9 +42,10 @@ struct ResolvedTables {
     uint32_t balance_table = 0;
 };
 
-// Ids and tables that `memory` holds are kept; new ones are the lowest that nobody uses. An uplink
-// whose interface is switched off carries nothing and is no error. Errors: an interface that does not
-// exist, one that is up and carries neither family, more uplinks than ids.
+// Ids and tables that `memory` holds are kept, unless the mask has no room for the id any more or the
+// configuration names the table for something else; new ones are the lowest that nobody uses. An
+// uplink whose interface is switched off carries nothing and is no error. Errors: an interface that
+// does not exist, one that is up and carries neither family, more uplinks than ids.
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
                                        const Memory& memory);
 
