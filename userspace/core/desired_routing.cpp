@@ -64,9 +64,23 @@ uint32_t hop_weight(uint32_t weight, uint32_t largest) {
     return std::max(1U, (weight * largest_hop_weight + largest / 2) / largest);
 }
 
+// IPv6 takes no multipath route with a hop without a gateway (since 4.19), so there the fallback has
+// those with a gateway, or else the heaviest link alone.
+std::vector<const Uplink*> multipath_uplinks(const std::vector<Uplink>& all, Family family) {
+    auto uplinks = balanced_uplinks(all, family);
+    if (family == Family::ipv4 || uplinks.size() < 2) {
+        return uplinks;
+    }
+    const auto heaviest =
+        std::ranges::max_element(uplinks, {}, [](const Uplink* uplink) { return uplink->weight; });
+    const std::vector<const Uplink*> alone{*heaviest};
+    std::erase_if(uplinks, [&](const Uplink* uplink) { return !uplink->path(family)->gateway; });
+    return uplinks.empty() ? alone : uplinks;
+}
+
 void add_balancing_table(std::vector<Route>& routes, const ResolvedTables& resolved,
                          Family family) {
-    const auto uplinks = balanced_uplinks(resolved.uplinks, family);
+    const auto uplinks = multipath_uplinks(resolved.uplinks, family);
     if (uplinks.empty()) {
         return;
     }
@@ -84,7 +98,8 @@ bool is_foreign_default(const Route& route, Family family) {
 }
 
 // Our default route must be preferred to those that are there. IPv4: metric 0, and among equals the
-// newest is first. IPv6: equals would become one multipath route, so one less than the lowest.
+// newest is first. IPv6: equals would become one multipath route, so one less than the lowest; 0,
+// which is no metric there, where somebody has the lowest that there is.
 uint32_t preferred_metric(const Facts& facts, Family family) {
     uint32_t metric = plain_metric(family);
     if (family == Family::ipv4) {
@@ -92,7 +107,7 @@ uint32_t preferred_metric(const Facts& facts, Family family) {
     }
     for (const Route& route : facts.foreign_routes) {
         if (is_foreign_default(route, family)) {
-            metric = std::min(metric, std::max(route.metric, 2U) - 1);
+            metric = std::min(metric, std::max(route.metric, 1U) - 1);
         }
     }
     return metric;
@@ -119,9 +134,10 @@ void add_preferred_default(std::vector<Route>& routes, const Config& config, con
             preferred = &uplink;
         }
     }
-    const Route route = default_route(main_table, family, {hop_of(*preferred, family, 1)},
-                                      preferred_metric(facts, family));
-    if (!has_default_already(facts, route)) {
+    const uint32_t metric = preferred_metric(facts, family);
+    const Route route = default_route(main_table, family, {hop_of(*preferred, family, 1)}, metric);
+    const bool possible = family == Family::ipv4 || metric != 0;
+    if (possible && !has_default_already(facts, route)) {
         routes.push_back(route);
     }
 }
