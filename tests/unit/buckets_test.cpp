@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <numeric>
 #include <random>
 #include <set>
@@ -16,6 +17,12 @@ using namespace linkbal;
 namespace {
 
 using Uplinks = std::vector<WeightedUplink>;
+
+// Under sanitizers a round takes long: a tenth of them unless LINKBAL_LONG_TESTS=1 asks for all.
+int rounds(int all) {
+    const char* wanted = std::getenv("LINKBAL_LONG_TESTS");
+    return wanted != nullptr && std::string_view(wanted) == "1" ? all : all / 10;
+}
 
 std::array<size_t, LB_UPLINK_IDS> shares(const BucketAssignment& assignment) {
     std::array<size_t, LB_UPLINK_IDS> counts{};
@@ -143,7 +150,7 @@ TEST_CASE("four equal uplinks come by in turn") {
 
 TEST_CASE("the same weights again move nothing") {
     std::mt19937 random(1);
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < rounds(20); ++round) {
         const auto uplinks = random_uplinks(random);
         const auto assignment = assign_buckets({}, uplinks);
         CHECK(assign_buckets(assignment, uplinks) == assignment);
@@ -161,7 +168,7 @@ TEST_CASE("a removed uplink's buckets move and no others") {
 TEST_CASE("property: changes of weights and links move the fewest buckets") {
     std::mt19937 random(20260101);
     BucketAssignment before;
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < rounds(200); ++round) {
         const auto uplinks = random_uplinks(random);
         const auto after = assign_buckets(before, uplinks);
         const auto counts = shares(after);
@@ -177,7 +184,7 @@ TEST_CASE("property: changes of weights and links move the fewest buckets") {
 TEST_CASE("property: neighbours in the order differ as far as the weights allow") {
     std::mt19937 random(20260102);
     BucketAssignment before;
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < rounds(60); ++round) {
         const auto uplinks = random_uplinks(random);
         before = assign_buckets(before, uplinks);
         const auto counts = bucket_counts(uplinks);
@@ -190,7 +197,7 @@ TEST_CASE("property: neighbours in the order differ as far as the weights allow"
 
 TEST_CASE("property: in any run of the order each uplink has its share") {
     std::mt19937 random(20260103);
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < rounds(20); ++round) {
         const auto uplinks = random_uplinks(random);
         const auto owners = owners_in_order(assign_buckets({}, uplinks));
         const auto counts = bucket_counts(uplinks);

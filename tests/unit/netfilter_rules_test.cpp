@@ -34,19 +34,32 @@ TEST_CASE("every uplink has chains to restore, arrive and leave, and two counter
     const auto arrive = std::get<SaveMark>(chain(ruleset, "arrive_velox1").rules.at(0).statement);
     CHECK(arrive.mark == 0x00010000);
     CHECK(arrive.counter == "arrived_velox1");
-    CHECK(arrive.next.empty());
     const auto leave = std::get<SaveMark>(chain(ruleset, "leave_velox1").rules.at(0).statement);
     CHECK(leave.counter == "left_velox1");
-    CHECK(chain(ruleset, leave.next).rules.size() == 2);
+    CHECK(chain(ruleset, "masquerade_lan").rules.size() == 2);
 }
 
-TEST_CASE("arrivals are seen before any port forward, and stay with their uplink") {
+TEST_CASE("a retired uplink restores marks, and nothing new comes or leaves by it") {
+    auto state = two_uplinks();
+    state.uplinks[1].retired = true;
+    const auto ruleset = netfilter_ruleset(state);
+    CHECK(ruleset.counters == std::vector<std::string>{"arrived_velox1", "left_velox1"});
+    CHECK(chain(ruleset, "restore_velox2").rules.size() == 1);
+    const auto& marks = std::get<DispatchByMark>(chain(ruleset, "prerouting").rules[0].statement);
+    CHECK(marks.targets.size() == 2);
+    for (const char* name : {"nat_prerouting", "nat_pin", "nat_postrouting"}) {
+        const auto& devices = chain(ruleset, name).rules.back().statement;
+        CHECK(std::get<DispatchByDevice>(devices).targets.size() == 1);
+    }
+}
+
+TEST_CASE("connections are pinned before anybody's NAT, arrivals stay with their uplink") {
     const auto ruleset = netfilter_ruleset(two_uplinks());
-    const auto& arrivals = chain(ruleset, "nat_prerouting");
-    REQUIRE(arrivals.hook);
-    CHECK(arrivals.hook->priority < -100);
-    CHECK(arrivals.hook->priority > -200);
-    const auto& departures = chain(ruleset, "nat_postrouting");
+    for (const char* name : {"nat_prerouting", "nat_pin"}) {
+        REQUIRE(chain(ruleset, name).hook);
+        CHECK(chain(ruleset, name).hook->priority == -199); // conntrack is at -200
+    }
+    const auto& departures = chain(ruleset, "nat_pin");
     const auto kept = std::get<AcceptFromDevices>(departures.rules.at(0).statement);
     CHECK(kept.devices == std::vector<std::string>{"eth1", "eth2"});
     CHECK(std::get<DispatchByDevice>(departures.rules.at(1).statement).direction == Direction::out);
@@ -81,7 +94,7 @@ TEST_CASE("the notation reads as nft prints it") {
 	}
 
 	chain leave_velox1 {
-		ct mark set ct mark & 0xff00ffff | 0x00010000 counter name "left_velox1" goto masquerade_lan
+		ct mark set ct mark & 0xff00ffff | 0x00010000 counter name "left_velox1"
 	}
 
 	chain prerouting {
@@ -98,15 +111,21 @@ TEST_CASE("the notation reads as nft prints it") {
 
 	chain nat_prerouting {
 		comment "first packets from outside: answers leave by the same uplink"
-		type nat hook prerouting priority -150; policy accept;
+		type nat hook prerouting priority -199; policy accept;
 		iifname vmap { "eth1" : goto arrive_velox1 }
 	}
 
-	chain nat_postrouting {
+	chain nat_pin {
 		comment "first packets to outside: pin the uplink they really leave by"
-		type nat hook postrouting priority 100; policy accept;
+		type nat hook postrouting priority -199; policy accept;
 		iifname { "eth1" } accept comment "opened from outside: stays with the uplink it came in by"
 		oifname vmap { "eth1" : goto leave_velox1 }
+	}
+
+	chain nat_postrouting {
+		comment "the LAN's connections take the uplink's address"
+		type nat hook postrouting priority 100; policy accept;
+		oifname vmap { "eth1" : goto masquerade_lan }
 	}
 }
 )");

@@ -26,6 +26,11 @@ struct Attachment {
     auto operator<=>(const Attachment&) const = default;
 };
 
+// Of our clsact filters: "LB". Foreign filters of lower priority numbers run first; ours ends with
+// TC_ACT_UNSPEC, so those of higher numbers run as well.
+inline constexpr uint32_t clsact_handle = 0x4c42;
+inline constexpr uint32_t clsact_priority = 0x4c42;
+
 // Every attachment that `state` asks for, sorted.
 std::vector<Attachment> wanted_attachments(const DatapathState& state);
 

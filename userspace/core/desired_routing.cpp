@@ -119,7 +119,7 @@ std::optional<uint32_t> preferred_metric(const Facts& facts, Family family) {
     }
     for (const Route& route : facts.foreign_routes) {
         if (is_foreign_default(route, family)) {
-            metric = std::min(metric, route.metric - 1);
+            metric = std::min(metric, std::max(route.metric, 1U) - 1);
         }
     }
     return metric > 0 ? std::optional(metric) : std::nullopt;

@@ -22,7 +22,7 @@ struct RememberedUplink {
     uint32_t table = 0;
     uint32_t weight = 0;
     // By Family; what open connections need to go on when the uplink is no longer configured.
-    std::array<std::optional<IpAddress>, 2> gateways;
+    std::array<std::optional<IpAddress>, 2> gateways{};
     bool retired = false; // no longer configured, kept for its open connections
     bool operator==(const RememberedUplink&) const = default;
 };

@@ -40,9 +40,8 @@ struct Writer {
         return fmt::format("meta mark set meta mark {}", with_mark(rule.mask, rule.mark));
     }
     std::string operator()(const SaveMark& rule) const {
-        return fmt::format("ct mark set ct mark {} counter name \"{}\"{}{}",
-                           with_mark(rule.mask, rule.mark), rule.counter,
-                           rule.next.empty() ? "" : " goto ", rule.next);
+        return fmt::format("ct mark set ct mark {} counter name \"{}\"",
+                           with_mark(rule.mask, rule.mark), rule.counter);
     }
     std::string operator()(const Masquerade& rule) const {
         const bool ipv4 = rule.source.family() == Family::ipv4;

@@ -78,7 +78,7 @@ NftRule keep_arrived(const NetfilterState& state) {
 std::vector<NftChain> uplink_chains(const NetfilterState& state, const NetfilterUplink& uplink) {
     const uint32_t mask = state.mark_mask;
     const auto counting = [&](std::string_view verb, std::string_view prefix) {
-        const SaveMark save{mask, uplink.mark, fmt::format("{}{}", prefix, uplink.name), ""};
+        const SaveMark save{mask, uplink.mark, fmt::format("{}{}", prefix, uplink.name)};
         return NftChain{chain_name(verb, uplink), "", {}, {{save, ""}}};
     };
     std::vector<NftChain> chains{{chain_name("restore", uplink),

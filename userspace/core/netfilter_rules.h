@@ -47,11 +47,10 @@ struct RestoreMark { // meta mark set meta mark & ~mask | mark
     uint32_t mask = 0;
     uint32_t mark = 0;
 };
-struct SaveMark { // ct mark set ct mark & ~mask | mark counter name "counter" [goto next]
+struct SaveMark { // ct mark set ct mark & ~mask | mark counter name "counter"
     uint32_t mask = 0;
     uint32_t mark = 0;
     std::string counter;
-    std::string next; // empty: the base chain's policy
 };
 struct Masquerade { // ip saddr source masquerade
     Prefix source;

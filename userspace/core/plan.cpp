@@ -29,7 +29,11 @@ bool same_slot(const Route& a, const Route& b) {
 RouteChanges compare_routes(const std::vector<Route>& actual, const std::vector<Route>& desired) {
     RouteChanges changes;
     changes.removed = only_in_first(actual, desired);
-    for (const Route& wanted : only_in_first(desired, actual)) {
+    std::vector<Route> missing = only_in_first(desired, actual);
+    // The kernel looks a gateway up in the route's own table first: subnets before defaults.
+    std::ranges::stable_partition(
+        missing, [](const Route& route) { return !route.destination.is_default(); });
+    for (const Route& wanted : missing) {
         const auto old = std::ranges::find_if(
             changes.removed, [&](const Route& route) { return same_slot(route, wanted); });
         if (old == changes.removed.end() || wanted.table == main_table) {
@@ -75,55 +79,75 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
     if (now.state.bypass != desired.bypass) {
         plan.push_back(SetBypass{now.state.bypass, desired.bypass});
     }
+}
+
+void plan_buckets(Plan& plan, const std::optional<ActualDatapath>& actual,
+                  const DatapathState& desired) {
     for (const Family family : families) {
         const auto index = static_cast<size_t>(family);
-        if (now.state.buckets[index] != desired.buckets[index]) {
-            plan.push_back(SetBuckets{family, now.state.buckets[index], desired.buckets[index]});
+        const auto from = actual ? actual->state.buckets[index] : BucketAssignment{};
+        if (from != desired.buckets[index]) {
+            plan.push_back(SetBuckets{family, from, desired.buckets[index]});
         }
     }
 }
 
-// New programs take over from older ones device by device, each without a gap.
+// There is one program of ours a device and direction, by TCX and by clsact.
+bool same_place(const Attachment& a, const Attachment& b) {
+    return a.device == b.device && a.tcx == b.tcx &&
+           attach_direction(a.role) == attach_direction(b.role);
+}
+
+bool has_place(const std::vector<Attachment>& all, const Attachment& at) {
+    return std::ranges::any_of(all, [&](const Attachment& one) { return same_place(one, at); });
+}
+
+// New programs take over from older ones device by device, each without a gap. A device that changes
+// sides goes uncounted for a moment: to detach what was there is the way back too.
 void plan_attachments(Plan& plan, const std::optional<ActualDatapath>& actual,
                       const DatapathState& desired) {
     const auto attached = actual ? actual->attachments : std::vector<Attachment>{};
     const bool wanted_programs = runs_wanted_programs(actual, desired);
     for (const Attachment& at : wanted_attachments(desired)) {
         const bool there = std::ranges::binary_search(attached, at);
+        for (const Attachment& old : attached) {
+            if (!there && same_place(old, at)) {
+                plan.push_back(Detach{old});
+            }
+        }
         if (!there || !wanted_programs) {
             plan.push_back(Attach{at, there});
         }
     }
 }
 
-bool same_place(const Attachment& a, const Attachment& b) {
-    return a.device == b.device && a.tcx == b.tcx &&
-           attach_direction(a.role) == attach_direction(b.role);
-}
-
 // What runs and what is only left over alike. A place that is wanted is taken over by attaching to
 // it, whatever was there.
 void plan_detachments(Plan& plan, const std::optional<ActualDatapath>& actual,
                       const DatapathState& desired) {
-    if (!actual) {
-        return;
-    }
     const auto wanted = wanted_attachments(desired);
-    for (const auto* list : {&actual->attachments, &actual->outdated}) {
-        for (const Attachment& at : *list) {
-            const bool taken_over = std::ranges::any_of(
-                wanted, [&](const Attachment& other) { return same_place(at, other); });
-            if (!taken_over) {
-                plan.push_back(Detach{at});
+    const ActualDatapath nothing{};
+    const ActualDatapath& now = actual ? *actual : nothing;
+    for (const bool left_over : {false, true}) {
+        for (const Attachment& at : left_over ? now.outdated : now.attachments) {
+            if (!has_place(wanted, at)) {
+                plan.push_back(Detach{at, left_over});
             }
         }
     }
 }
 
-void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired) {
+// Setting one of these changes the same parameter of every interface.
+bool is_forwarding(const std::string& key) {
+    return key == "net/ipv4/ip_forward" || key == "net/ipv6/conf/all/forwarding";
+}
+
+void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired,
+                  bool forwarding) {
     for (const Sysctl& wanted : desired) {
         const auto now = std::ranges::find(actual.sysctls, wanted.key, &Sysctl::key);
-        if (now != actual.sysctls.end() && now->value != wanted.value) {
+        if (is_forwarding(wanted.key) == forwarding && now != actual.sysctls.end() &&
+            now->value != wanted.value) {
             plan.push_back(SetSysctl{wanted.key, now->value, wanted.value});
         }
     }
@@ -142,15 +166,17 @@ void plan_forgetting(Plan& plan, const Desired& desired, const Memory& memory) {
     }
 }
 
-// Setting one of these changes the same parameter of every interface, so they come first.
-bool sets_others(const std::string& key) {
-    return key == "net/ipv4/ip_forward" || key == "net/ipv6/conf/all/forwarding";
+// What is local must be found in main as long as a rule leads elsewhere: the first rule goes last.
+void remove_rules(Plan& plan, std::vector<Rule> rules) {
+    std::ranges::reverse(rules);
+    append<RemoveRule>(plan, rules);
 }
 
-void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memory, bool first) {
+void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memory,
+                      bool forwarding) {
     for (const auto& [key, value] : memory.sysctls) {
         const auto now = std::ranges::find(actual.sysctls, key, &Sysctl::key);
-        if (sets_others(key) == first && now != actual.sysctls.end()) {
+        if (is_forwarding(key) == forwarding && now != actual.sysctls.end()) {
             plan.push_back(SetSysctl{key, now->value, value});
         }
     }
@@ -172,11 +198,14 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
                                         actual.netfilter == ActualState::Netfilter::different});
     }
     plan_datapath(plan, actual.datapath, state.datapath);
+    // A gateway that forwards already needs loose reverse path filters before the first rule.
+    plan_sysctls(plan, actual, state.sysctls, false);
     std::ranges::copy(routes.replaced, std::back_inserter(plan));
     append<AddRule>(plan, only_in_first(state.rules, actual.rules));
+    plan_buckets(plan, actual.datapath, state.datapath);
     plan_attachments(plan, actual.datapath, state.datapath);
-    plan_sysctls(plan, actual, state.sysctls);
-    append<RemoveRule>(plan, only_in_first(actual.rules, state.rules));
+    plan_sysctls(plan, actual, state.sysctls, true);
+    remove_rules(plan, only_in_first(actual.rules, state.rules));
     append<RemoveRoute>(plan, routes.removed);
     plan_detachments(plan, actual.datapath, state.datapath);
     plan_forgetting(plan, desired, memory);
@@ -185,15 +214,17 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
 
 Plan make_removal_plan(const ActualState& actual, const Memory& memory) {
     Plan plan;
+    // Before everything else: it sets every interface's, which are then put back one by one, and
+    // nothing leaves without masquerading in the meantime.
+    plan_restoration(plan, actual, memory, true);
     if (actual.datapath) {
         plan.push_back(UnloadPrograms{});
     }
-    append<RemoveRule>(plan, actual.rules);
+    remove_rules(plan, actual.rules);
     append<RemoveRoute>(plan, actual.routes);
     if (actual.netfilter != ActualState::Netfilter::absent) {
         plan.push_back(RemoveNetfilter{});
     }
-    plan_restoration(plan, actual, memory, true);
     plan_restoration(plan, actual, memory, false);
     if (actual.table_names) {
         plan.push_back(SetTableNames{actual.table_names, std::nullopt});

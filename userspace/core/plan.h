@@ -74,6 +74,7 @@ struct Attach {
 };
 struct Detach {
     Attachment at;
+    bool left_over = false; // none of the pinned programs was there: nothing to put back
 };
 // Conntrack entries of an uplink that is gone: its id may be given to another one.
 struct ForgetConnections {
@@ -94,7 +95,7 @@ using Action =
 using Plan = std::vector<Action>;
 
 // In an order in which traffic flows at every step: first what nobody uses yet, then the switches
-// (nftables, buckets, rules), then what is no longer used. Empty: nothing to do.
+// (nftables, rules, buckets, programs, forwarding), then what is no longer used. Empty: nothing to do.
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory);
 
 // Everything of ours goes, and each sysctl that `memory` holds gets its former value back. Empty:

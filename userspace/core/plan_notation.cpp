@@ -32,17 +32,35 @@ std::string hop_text(const NextHop& hop) {
                        : fmt::format("dev {}", hop.device);
 }
 
-std::string attachment_text(const Attachment& at, std::string_view verb,
-                            const NotationContext& context) {
+// A filter is ours by its preference and handle.
+std::string filter_text(const Attachment& at) {
+    return fmt::format("dev {} {} protocol all pref {} handle {:#x} bpf", at.device,
+                       attach_direction(at.role), clsact_priority, clsact_handle);
+}
+
+std::string attach_text(const Attachment& at, const NotationContext& context) {
     const auto program =
         fmt::format("/sys/fs/bpf/{}/programs/{}", context.instance, attach_program(at.role));
     if (at.tcx) {
-        return fmt::format("bpftool net {} tcx_{} pinned {} dev {}",
-                           verb == "add" ? "attach" : "detach", attach_direction(at.role), program,
-                           at.device);
+        return fmt::format("bpftool net attach tcx_{} pinned {} dev {}", attach_direction(at.role),
+                           program, at.device);
     }
-    return fmt::format("tc filter {} dev {} {} bpf direct-action object-pinned {}", verb, at.device,
-                       attach_direction(at.role), program);
+    return fmt::format("tc filter replace {} direct-action object-pinned {}", filter_text(at),
+                       program);
+}
+
+std::string detach_text(const Attachment& at) {
+    return at.tcx ? fmt::format("bpftool net detach tcx_{} dev {}", attach_direction(at.role),
+                                at.device)
+                  : fmt::format("tc filter del {}", filter_text(at));
+}
+
+// sysctl(8) takes dots for slashes, and slashes for the dots of a VLAN's name.
+std::string sysctl_text(std::string key) {
+    for (char& c : key) {
+        c = c == '/' ? '.' : c == '.' ? '/' : c;
+    }
+    return key;
 }
 
 std::string buckets_text(const BucketAssignment& buckets, const NotationContext& context) {
@@ -89,15 +107,17 @@ class Notation {
         lines.emplace_back("EOF");
         return lines;
     }
-    Lines operator()(const AddRoute& action) const { return {route("add", action.route)}; }
+    Lines operator()(const AddRoute& action) const {
+        // In main in front of somebody else's of the same metric, which "add" would refuse.
+        return {route(action.route.table == main_table ? "prepend" : "add", action.route)};
+    }
     Lines operator()(const ReplaceRoute& action) const { return {route("replace", action.to)}; }
     Lines operator()(const RemoveRoute& action) const { return {route("del", action.route)}; }
     Lines operator()(const AddRule& action) const { return {rule("add", action.rule)}; }
     Lines operator()(const RemoveRule& action) const { return {rule("del", action.rule)}; }
     Lines operator()(const SetSysctl& action) const {
-        std::string key = action.key;
-        std::ranges::replace(key, '/', '.');
-        return {fmt::format("sysctl -w {}={}    # was {}", key, action.to, action.from)};
+        return {fmt::format("sysctl -w {}={}    # was {}", sysctl_text(action.key), action.to,
+                            action.from)};
     }
     Lines operator()(const ReplaceNetfilter& action) const {
         Lines lines{"nft -f - <<EOF"};
@@ -138,12 +158,8 @@ class Notation {
                             buckets_text(action.to, context_), moved(action.from, action.to),
                             LB_BUCKETS)};
     }
-    Lines operator()(const Attach& action) const {
-        return {attachment_text(action.at, "add", context_)};
-    }
-    Lines operator()(const Detach& action) const {
-        return {attachment_text(action.at, "del", context_)};
-    }
+    Lines operator()(const Attach& action) const { return {attach_text(action.at, context_)}; }
+    Lines operator()(const Detach& action) const { return {detach_text(action.at)}; }
     Lines operator()(const ForgetConnections& action) const {
         return {fmt::format("conntrack -D -m {:#x}/{:#x}    # {}", action.mark, action.mask,
                             action.uplink)};
@@ -190,7 +206,8 @@ std::string route_notation(const Route& route, const NotationContext& context) {
 std::string rule_notation(const Rule& rule, const NotationContext& context) {
     std::string text = fmt::format("pref {}", rule.priority);
     if (rule.source) {
-        text += fmt::format(" from {}", rule.source->address().str());
+        const bool host = rule.source->length() == rule.source->address().bits();
+        text += fmt::format(" from {}", host ? rule.source->address().str() : rule.source->str());
     }
     if (!rule.input_interface.empty()) {
         text += fmt::format(" iif {}", rule.input_interface);

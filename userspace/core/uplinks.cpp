@@ -2,6 +2,7 @@
 #include "core/uplinks.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "core/config_check.h"
@@ -12,6 +13,8 @@ namespace {
 
 // Chosen tables start here: far from what people number by hand, below the system's 253.
 constexpr uint32_t first_chosen_table = 100;
+// RT_TABLE_UNSPEC, _DEFAULT, _MAIN and _LOCAL: also where nothing names or uses them.
+constexpr std::array system_tables{0U, 253U, main_table, 255U};
 
 // The gateway of the main table's default route through `device`: what DHCP, router advertisements
 // or the administrator put there. The outer optional is empty where there is no such route.
@@ -54,13 +57,26 @@ std::optional<UplinkPath> path_of(const UplinkConfig& config, const Interface& i
     return interface.point_to_point ? std::optional(path) : std::nullopt;
 }
 
-std::set<uint32_t> tables_in_use(const Config& config, const Facts& facts, const Memory& memory) {
-    std::set<uint32_t> used{memory.balance_table, config.balance.table.value_or(0)};
-    for (const RememberedUplink& uplink : memory.uplinks) {
-        used.insert(uplink.table);
+// The tables that the configuration names.
+std::set<uint32_t> written_tables(const Config& config) {
+    std::set<uint32_t> written;
+    if (config.balance.table) {
+        written.insert(*config.balance.table);
     }
     for (const UplinkConfig& uplink : config.uplinks) {
-        used.insert(uplink.table.value_or(0));
+        if (uplink.table) {
+            written.insert(*uplink.table);
+        }
+    }
+    return written;
+}
+
+std::set<uint32_t> tables_in_use(const Config& config, const Facts& facts, const Memory& memory) {
+    std::set<uint32_t> used = written_tables(config);
+    used.insert(system_tables.begin(), system_tables.end());
+    used.insert(memory.balance_table);
+    for (const RememberedUplink& uplink : memory.uplinks) {
+        used.insert(uplink.table);
     }
     for (const Route& route : facts.foreign_routes) {
         used.insert(route.table);
@@ -98,12 +114,20 @@ class Ids {
             const bool stays = std::ranges::find(config.uplinks, uplink.name,
                                                  &UplinkConfig::name) != config.uplinks.end();
             used_.insert(uplink.id);
-            if (!stays) {
+            if (!stays && uplink.id <= capacity_) {
                 retired_.push_back(uplink.id);
             }
         }
     }
 
+    // The id that is remembered, unless the mask has become too small for it.
+    std::optional<uint32_t> keep_or_take(const RememberedUplink* known) {
+        return known != nullptr && known->id <= capacity_ ? known->id : take();
+    }
+
+    [[nodiscard]] uint32_t capacity() const { return capacity_; }
+
+  private:
     std::optional<uint32_t> take() {
         const uint32_t lowest = take_lowest(used_, 1);
         if (lowest <= capacity_) {
@@ -117,9 +141,6 @@ class Ids {
         return id;
     }
 
-    [[nodiscard]] uint32_t capacity() const { return capacity_; }
-
-  private:
     uint32_t capacity_;
     std::set<uint32_t> used_;
     std::vector<uint32_t> retired_;
@@ -177,26 +198,31 @@ Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts) {
     return uplink;
 }
 
-uint32_t table_of(const UplinkConfig& config, const RememberedUplink* known,
-                  std::set<uint32_t>& used) {
-    if (config.table) {
-        return *config.table;
-    }
-    return known != nullptr ? known->table : take_lowest(used, first_chosen_table);
-}
+// Hands out tables. One that was chosen before gives way where the configuration now names it for
+// something else.
+class Tables {
+  public:
+    Tables(const Config& config, const Facts& facts, const Memory& memory)
+        : written_(written_tables(config)), used_(tables_in_use(config, facts, memory)) {}
 
-uint32_t balance_table_of(const Config& config, const Memory& memory, std::set<uint32_t>& used) {
-    if (config.balance.table) {
-        return *config.balance.table;
+    // `known` is 0 where nothing is remembered.
+    uint32_t take(std::optional<uint32_t> written, uint32_t known) {
+        if (written) {
+            return *written;
+        }
+        return known != 0 && !written_.contains(known) ? known
+                                                       : take_lowest(used_, first_chosen_table);
     }
-    return memory.balance_table != 0 ? memory.balance_table : take_lowest(used, first_chosen_table);
-}
+
+  private:
+    std::set<uint32_t> written_, used_;
+};
 
 } // namespace
 
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
                                        const Memory& memory) {
-    std::set<uint32_t> tables = tables_in_use(config, facts, memory);
+    Tables tables(config, facts, memory);
     Ids ids(config, memory);
     ResolvedTables resolved;
     for (const UplinkConfig& uplink_config : config.uplinks) {
@@ -205,16 +231,16 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
             return tl::unexpected(uplink.error());
         }
         const RememberedUplink* known = remembered(memory, uplink->name);
-        const auto id = known != nullptr ? std::optional(known->id) : ids.take();
-        if (!id || *id > ids.capacity()) {
+        const auto id = ids.keep_or_take(known);
+        if (!id) {
             return fail("mark mask {:#010x} has room for {} uplinks only", config.balance.mark_mask,
                         ids.capacity());
         }
         uplink->id = *id;
-        uplink->table = table_of(uplink_config, known, tables);
+        uplink->table = tables.take(uplink_config.table, known != nullptr ? known->table : 0);
         resolved.uplinks.push_back(*std::move(uplink));
     }
-    resolved.balance_table = balance_table_of(config, memory, tables);
+    resolved.balance_table = tables.take(config.balance.table, memory.balance_table);
     for (const RememberedUplink& known : memory.uplinks) {
         if (auto kept = known.retired ? keep_retired(known, facts, resolved) : std::nullopt) {
             resolved.uplinks.push_back(*std::move(kept));

@@ -43,10 +43,11 @@ struct ResolvedTables {
     uint32_t balance_table = 0;
 };
 
-// Ids and tables that `memory` holds are kept; new ones are the lowest that nobody uses. An uplink
-// whose interface is switched off carries nothing and is no error. What `memory` has retired is kept
-// while its interface is up and nobody else has its table. Errors: an interface that does not
-// exist, one that is up and carries neither family, more uplinks than ids.
+// Ids and tables that `memory` holds are kept, unless the mask has no room for the id any more or the
+// configuration names the table for something else; new ones are the lowest that nobody uses. An
+// uplink whose interface is switched off carries nothing and is no error. What `memory` has retired is
+// kept while its interface is up and nobody else has its table or id. Errors: an interface that does
+// not exist, one that is up and carries neither family, more uplinks than ids.
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
                                        const Memory& memory);
 

@@ -144,7 +144,9 @@ struct Applier::Undo {
     Status operator()(const Attach& action) const {
         return action.replaces ? Status{} : self.datapath_.detach(action.at);
     }
-    Status operator()(const Detach& action) const { return self.datapath_.attach(action.at); }
+    Status operator()(const Detach& action) const {
+        return action.left_over ? Status{} : self.datapath_.attach(action.at);
+    }
     // The last action of a plan: nothing after it can fail.
     Status operator()(const ForgetConnections&) const { return {}; }
     Status operator()(const UnloadPrograms&) const { return {}; }

@@ -8,6 +8,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
+#include "core/attachment.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/netlink.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tc programs as filters of a clsact qdisc, for kernels before 6.6. Our filters are known by handle
-// and priority; others' are left alone.
+// and priority (core/attachment.h); others' are left alone.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,6 @@
 #include "util/result.h"
 
 namespace linkbal {
-
-// "LB". Foreign filters of lower priority numbers run first; ours ends with TC_ACT_UNSPEC, so those
-// of higher numbers run as well.
-inline constexpr uint32_t clsact_handle = 0x4c42;
-inline constexpr uint32_t clsact_priority = 0x4c42;
 
 // Adds the filter, or replaces the program of ours; makes the qdisc if there is none and tells if
 // it did.

@@ -216,9 +216,6 @@ class Writer {
         and_xor(rule_, ~wanted.mask, wanted.mark);
         store_ct_mark(rule_);
         count(rule_, wanted.counter);
-        if (!wanted.next.empty()) {
-            verdict(rule_, NFT_GOTO, wanted.next);
-        }
     }
     void operator()(const Masquerade& wanted) {
         match_source(rule_, wanted.source);

@@ -31,7 +31,17 @@ std::optional<uint32_t> parse_number(std::string_view text) {
     return error == std::errc{} && stop == end ? std::optional(number) : std::nullopt;
 }
 
-std::vector<TableName> parse_names(const std::string& text) {
+// Another instance of linkbal names the tables of another network namespace: no concern of ours.
+void add_names(std::vector<TableName>& all, const fs::path& path) {
+    const auto text = read_file(path);
+    if (text && !text->starts_with(header)) {
+        std::ranges::copy(parse_table_names(*text), std::back_inserter(all));
+    }
+}
+
+} // namespace
+
+std::vector<TableName> parse_table_names(const std::string& text) {
     std::vector<TableName> names;
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
@@ -47,15 +57,13 @@ std::vector<TableName> parse_names(const std::string& text) {
     return names;
 }
 
-// Another instance of linkbal names the tables of another network namespace: no concern of ours.
-void add_names(std::vector<TableName>& all, const fs::path& path) {
-    const auto text = read_file(path);
-    if (text && !text->starts_with(header)) {
-        std::ranges::copy(parse_names(*text), std::back_inserter(all));
+std::string table_names_text(const std::vector<TableName>& names) {
+    std::string text(header);
+    for (const TableName& name : names) {
+        text += fmt::format("{}\t{}\n", name.table, name.name);
     }
+    return text;
 }
-
-} // namespace
 
 fs::path table_names_path(const std::string& instance) {
     return fs::path(own_directory) / (instance + ".conf");
@@ -70,7 +78,7 @@ Result<std::optional<std::vector<TableName>>> read_table_names(const std::string
     if (!text) {
         return tl::unexpected(text.error());
     }
-    return parse_names(*text);
+    return parse_table_names(*text);
 }
 
 std::vector<TableName> read_foreign_table_names(const std::string& instance) {
@@ -98,11 +106,7 @@ Status write_table_names(const std::string& instance,
     }
     // Left behind empty by `down`: iproute2's packages own it where they know it.
     fs::create_directories(path.parent_path(), error);
-    std::string text(header);
-    for (const TableName& name : *names) {
-        text += fmt::format("{}\t{}\n", name.table, name.name);
-    }
-    return write_file_atomically(path, text);
+    return write_file_atomically(path, table_names_text(*names));
 }
 
 } // namespace linkbal

@@ -12,6 +12,11 @@
 
 namespace linkbal {
 
+// The lines that iproute2 would understand, in their order.
+std::vector<TableName> parse_table_names(const std::string& text);
+// What our file holds for these names.
+std::string table_names_text(const std::vector<TableName>& names);
+
 // /etc/iproute2/rt_tables.d/INSTANCE.conf
 std::filesystem::path table_names_path(const std::string& instance);
 

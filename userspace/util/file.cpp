@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "util/file.h"
 
+#include <array>
 #include <cerrno>
-#include <fstream>
-#include <sstream>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,17 +11,40 @@
 
 namespace linkbal {
 
+namespace {
+
+// A write that stops short, as on a file system that is full, says why when it is tried again.
+bool write_all(const Fd& file, std::string_view content) {
+    while (!content.empty()) {
+        const auto size = ::write(file.get(), content.data(), content.size());
+        if (size < 0) {
+            return false;
+        }
+        content.remove_prefix(static_cast<size_t>(size));
+    }
+    return true;
+}
+
+} // namespace
+
+// Not by streams, where a failure to read looks like an empty file.
 Result<std::string> read_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) {
         return fail_errno(errno, fmt::format("open {}", path.string()));
     }
-    std::ostringstream content;
-    content << file.rdbuf();
-    if (file.bad()) {
-        return fail_errno(errno, fmt::format("read {}", path.string()));
+    std::string content;
+    std::array<char, 4096> part{};
+    for (;;) {
+        const auto size = ::read(file.get(), part.data(), part.size());
+        if (size < 0) {
+            return fail_errno(errno, fmt::format("read {}", path.string()));
+        }
+        if (size == 0) {
+            return content;
+        }
+        content.append(part.data(), static_cast<size_t>(size));
     }
-    return content.str();
 }
 
 Status write_file_atomically(const std::filesystem::path& path, std::string_view content) {
@@ -31,9 +53,7 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
     if (!file) {
         return fail_errno(errno, fmt::format("create {}", temporary));
     }
-    const auto written = ::write(file.get(), content.data(), content.size());
-    if (written != static_cast<ssize_t>(content.size()) ||
-        ::rename(temporary.c_str(), path.c_str()) != 0) {
+    if (!write_all(file, content) || ::rename(temporary.c_str(), path.c_str()) != 0) {
         const int code = errno;
         ::unlink(temporary.c_str());
         return fail_errno(code, fmt::format("write {}", path.string()));

@@ -29,11 +29,13 @@ Result<LockFile> LockFile::acquire(const std::filesystem::path& path,
                                    std::chrono::milliseconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
-        std::error_code ignored; // open() reports it better
-        std::filesystem::create_directories(path.parent_path(), ignored);
+        std::error_code directory;
+        std::filesystem::create_directories(path.parent_path(), directory);
         Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-        if (!file && errno != ENOENT) {
-            return fail_errno(errno, fmt::format("open {}", path.string()));
+        // The former holder may have removed the directory in between; then there was no error.
+        if (const int code = errno; !file && (code != ENOENT || directory)) {
+            return fail_errno(code != ENOENT ? code : directory.value(),
+                              fmt::format("open {}", path.string()));
         }
         if (file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && still_there(file, path)) {
             return LockFile(path, std::move(file));
