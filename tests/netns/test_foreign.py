@@ -3,6 +3,7 @@
 
 import pytest
 from lab import Config, snapshot, tcp_who, udp_who
+from lab.busy import Busy
 from lab.clients import tcp_seen
 from lab.foreign import ROUTED, counters, settle_in
 
@@ -34,6 +35,30 @@ def test_rules_that_come_first_win(inhabited, family):
     lab, _ = inhabited
     for who in (tcp_who, udp_who):
         assert set(who(lab, 60, family, servers=[ROUTED[family]])) == {lab.uplinks[1].address(family)}
+    assert lab.spoofed() == 0
+
+
+MASQUERADE = """
+table ip others_nat {
+    chain postrouting {
+        type nat hook postrouting priority %s; policy accept;
+        oifname { "eth1", "eth2" } masquerade
+    }
+}"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("priority", ["90", "100"])
+def test_others_may_masquerade_first(lab, balancer, when, priority):
+    """The first nat chain that maps a connection ends the hook for all nat chains after it."""
+    if when == "before":
+        lab.gateway.nft(MASQUERADE % priority)
+    balancer.up(Config(lab))
+    if when == "after":
+        lab.gateway.nft(MASQUERADE % priority)
+    assert sum(tcp_who(lab, 60).values()) == 60
+    with Busy(lab, 60) as busy:
+        assert not busy.stuck()
     assert lab.spoofed() == 0
 
 
