@@ -115,3 +115,41 @@ def test_fewest_buckets_move(lab, balancer, family):
             least = sum(max(0, n - before.count(u)) for u, n in counts.items())
             assert moved == least, f"{weights}: {moved} buckets moved, {least} would do"
         before = after
+
+
+MASQUERADE = """
+table inet before {
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "eth*" oifname != "eth0" masquerade
+    }
+}"""
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_first_up_keeps_connections_that_are_open_already(lab, balancer, family):
+    """A gateway that masqueraded before: everybody goes on by the link that their address is of."""
+    second = lab.uplinks[1]
+    router = second.router4 if family == 4 else second.router6
+    lab.gateway.sysctl(**{"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
+    lab.gateway.nft(MASQUERADE)
+    lab.gateway.run("ip", f"-{family}", "route", "add", "default", "via", router, "dev", second.device,
+                    "metric", "900")
+    with Busy(lab, 60, family) as busy:
+        assert not busy.stuck()
+        balancer.up(Config(lab, THREE))
+        assert not busy.stuck()
+        assert set(busy.by_address()) == {second.address(family)}
+    assert lab.spoofed() == 0
+
+
+def test_marks_of_a_former_life_mean_nothing(lab, balancer):
+    """`down` leaves conntrack alone; the next `up` may number its uplinks in another way."""
+    balancer.up(Config(lab, THREE))
+    tcp_who(lab, 60)
+    balancer.down()
+    balancer.up(Config(lab, {"velox1": 1, "velox3": 1}))
+    rows = lab.gateway.output("conntrack", "-L", "-o", "extended").splitlines()
+    for uplink, mark in ((lab.uplinks[0], 1), (lab.uplinks[1], 0), (lab.uplinks[2], 2)):
+        own = [row for row in rows if f"dst={uplink.address4} " in row]
+        assert own and all(f"mark={mark << 16} " in row for row in own)

@@ -12,8 +12,8 @@ namespace linkbal::test {
 
 // A word for each action, in the order of Action's alternatives.
 inline const std::vector<std::string> action_words{
-    "names",   "route+", "route=",  "route-", "rule+",  "rule-",  "sysctl", "nft", "load",
-    "devices", "bypass", "buckets", "attach", "detach", "forget", "unload", "nft-"};
+    "names",   "route+", "route=",  "route-", "rule+",  "rule-",  "sysctl", "nft",  "load",
+    "devices", "bypass", "buckets", "attach", "detach", "forget", "unload", "nft-", "adopt"};
 
 // "route+ route+ nft": runs of the same action are said once.
 inline std::string outline(const Plan& plan) {

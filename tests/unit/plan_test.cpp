@@ -13,7 +13,8 @@ TEST_CASE("the first up does everything, forwarding last") {
     const Desired wanted = desired(two_links());
     const Plan plan = make_plan(untouched(wanted), wanted, {});
     CHECK(outline(plan) ==
-          "names route+ nft load devices bypass sysctl rule+ buckets attach sysctl");
+
+          "names route+ nft load devices bypass sysctl adopt rule+ route+ buckets attach sysctl");
     CHECK(all_of<AddRoute>(plan).size() == wanted.state.routes.size());
     CHECK(all_of<AddRule>(plan).size() == wanted.state.rules.size());
     CHECK(all_of<SetSysctl>(plan).size() == wanted.state.sysctls.size());
@@ -136,7 +137,7 @@ TEST_CASE("a changed gateway is replaced in one step, but never in main") {
     after.uplinks[0].gateway = ip("192.168.1.9");
     after.uplinks[0].gateway6 = ip("2001:db8:1::9");
     const Plan plan = change(two_links(), after);
-    CHECK(outline(plan) == "route+ route= route-");
+    CHECK(outline(plan) == "route= route+ route-");
     CHECK(all_of<ReplaceRoute>(plan).size() == 4); // link and balancing table, both families
     for (const ReplaceRoute& action : all_of<ReplaceRoute>(plan)) {
         CHECK(action.to.table != main_table);

@@ -2,6 +2,7 @@
 #include "core/plan.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 
 namespace linkbal {
@@ -142,6 +143,21 @@ bool is_forwarding(const std::string& key) {
     return key == "net/ipv4/ip_forward" || key == "net/ipv6/conf/all/forwarding";
 }
 
+// The first time only: later every connection has been pinned by nftables.
+void plan_adoption(Plan& plan, const Desired& desired) {
+    AdoptConnections adopt{.marks = {}, .mask = desired.state.datapath.mark_mask};
+    for (const Uplink& uplink : desired.uplinks) {
+        for (const Family family : families) {
+            for (const InterfaceAddress& own : uplink.path(family)
+                                                   ? uplink.path(family)->addresses
+                                                   : std::vector<InterfaceAddress>{}) {
+                adopt.marks.emplace(own.address, uplink_mark(uplink.id, adopt.mask));
+            }
+        }
+    }
+    plan.push_back(adopt);
+}
+
 void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired,
                   bool forwarding) {
     for (const Sysctl& wanted : desired) {
@@ -186,13 +202,15 @@ void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memor
 
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory) {
     const GatewayState& state = desired.state;
-    const RouteChanges routes = compare_routes(actual.routes, state.routes);
+    RouteChanges routes = compare_routes(actual.routes, state.routes);
 
     Plan plan;
     if (actual.table_names != state.table_names) {
         plan.push_back(SetTableNames{actual.table_names, state.table_names});
     }
-    append<AddRoute>(plan, routes.added);
+    const auto in_main = [](const Route& route) { return route.table == main_table; };
+    const auto main_routes = std::ranges::stable_partition(routes.added, std::not_fn(in_main));
+    append<AddRoute>(plan, std::vector(routes.added.begin(), main_routes.begin()));
     if (actual.netfilter != ActualState::Netfilter::same) {
         plan.push_back(ReplaceNetfilter{state.netfilter,
                                         actual.netfilter == ActualState::Netfilter::different});
@@ -201,7 +219,12 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
     // A gateway that forwards already needs loose reverse path filters before the first rule.
     plan_sysctls(plan, actual, state.sysctls, false);
     std::ranges::copy(routes.replaced, std::back_inserter(plan));
+    if (!actual.datapath) {
+        plan_adoption(plan, desired);
+    }
     append<AddRule>(plan, only_in_first(state.rules, actual.rules));
+    // After the rules: until they are there, open connections of the LAN go by main's default.
+    append<AddRoute>(plan, std::vector(main_routes.begin(), main_routes.end()));
     plan_buckets(plan, actual.datapath, state.datapath);
     plan_attachments(plan, actual.datapath, state.datapath);
     plan_sysctls(plan, actual, state.sysctls, true);

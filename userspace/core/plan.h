@@ -2,6 +2,7 @@
 // What must be done to get from the actual to the desired state, as values: pure.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -81,6 +82,11 @@ struct ForgetConnections {
     std::string uplink;
     uint32_t mark = 0, mask = 0;
 };
+// Connections that were open before the first `up` go on by the uplink whose address they use.
+struct AdoptConnections {
+    std::map<IpAddress, uint32_t> marks;
+    uint32_t mask = 0;
+};
 struct SetTableNames {
     std::optional<std::vector<TableName>> from, to;
 };
@@ -91,7 +97,7 @@ struct RemoveNetfilter {};
 using Action =
     std::variant<SetTableNames, AddRoute, ReplaceRoute, RemoveRoute, AddRule, RemoveRule, SetSysctl,
                  ReplaceNetfilter, LoadPrograms, SetDevices, SetBypass, SetBuckets, Attach, Detach,
-                 ForgetConnections, UnloadPrograms, RemoveNetfilter>;
+                 ForgetConnections, UnloadPrograms, RemoveNetfilter, AdoptConnections>;
 using Plan = std::vector<Action>;
 
 // In an order in which traffic flows at every step: first what nobody uses yet, then the switches

@@ -164,6 +164,14 @@ class Notation {
         return {fmt::format("conntrack -D -m {:#x}/{:#x}    # {}", action.mark, action.mask,
                             action.uplink)};
     }
+    Lines operator()(const AdoptConnections& action) const {
+        Lines lines;
+        for (const auto& [address, mark] : action.marks) {
+            lines.push_back(fmt::format("# conntrack: open connections of {} get mark {:#x}/{:#x}",
+                                        address.str(), mark, action.mask));
+        }
+        return lines;
+    }
     Lines operator()(const UnloadPrograms&) const {
         return {fmt::format("# detach the programs, remove /sys/fs/bpf/{}", context_.instance)};
     }

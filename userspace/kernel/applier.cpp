@@ -4,6 +4,7 @@
 #include <ranges>
 
 #include "core/plan_notation.h"
+#include "kernel/adoption.h"
 #include "kernel/conntrack.h"
 #include "kernel/sysctl.h"
 #include "kernel/table_names.h"
@@ -103,6 +104,9 @@ struct Applier::Perform {
     Status operator()(const ForgetConnections& action) const {
         return delete_by_mark(action.mark, action.mask);
     }
+    Status operator()(const AdoptConnections& action) const {
+        return adopt_connections(action.marks, action.mask);
+    }
     Status operator()(const UnloadPrograms&) const { return self.datapath_.remove(); }
     Status operator()(const RemoveNetfilter&) const { return linkbal::remove(self.instance_); }
 };
@@ -149,6 +153,9 @@ struct Applier::Undo {
     }
     // The last action of a plan: nothing after it can fail.
     Status operator()(const ForgetConnections&) const { return {}; }
+    // Without our rules and nftables table the marks mean nothing, and the next first `up` sets them
+    // anew.
+    Status operator()(const AdoptConnections&) const { return {}; }
     Status operator()(const UnloadPrograms&) const { return {}; }
     Status operator()(const RemoveNetfilter&) const { return {}; }
 };
