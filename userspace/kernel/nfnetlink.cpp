@@ -39,7 +39,7 @@ std::string extended_words(const nlmsghdr& answer) {
     return words;
 }
 
-Refusal refusal_of(const nlmsghdr& answer) {
+KernelRefusal refusal_of(const nlmsghdr& answer) {
     const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&answer));
     return {error->msg.nlmsg_seq, -error->error, error->error == 0 ? "" : extended_words(answer)};
 }
@@ -81,7 +81,7 @@ NfnetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, u
     return message;
 }
 
-tl::unexpected<Error> refused(const Refusal& refusal, std::string_view what) {
+tl::unexpected<Error> refused(const KernelRefusal& refusal, std::string_view what) {
     const std::string said = refusal.words.empty() ? "" : fmt::format(": {}", refusal.words);
     const std::string_view need = refusal.code == EPERM ? " (CAP_NET_ADMIN is needed)" : "";
     return fail_errno(refusal.code, fmt::format("{}{}{}", what, said, need));
@@ -151,7 +151,7 @@ Status NfnetlinkSocket::request(NfnetlinkMessage message,
             }
             interrupted |= (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
             if (m->nlmsg_type == NLMSG_ERROR) {
-                const Refusal refusal = refusal_of(*m);
+                const KernelRefusal refusal = refusal_of(*m);
                 return refusal.code == 0 ? Status() : Status(refused(refusal, "netfilter"));
             }
             if (m->nlmsg_type == NLMSG_DONE) {
@@ -164,14 +164,14 @@ Status NfnetlinkSocket::request(NfnetlinkMessage message,
     }
 }
 
-Result<std::vector<Refusal>> NfnetlinkSocket::transact(std::span<const uint8_t> messages) {
+Result<std::vector<KernelRefusal>> NfnetlinkSocket::transact(std::span<const uint8_t> messages) {
     // The whole batch must fit the send buffer, or the kernel says EMSGSIZE.
     const int room = std::max(static_cast<int>(messages.size()) * 2, 1 << 16);
     set_buffer(mnl_socket_get_fd(socket_.get()), SO_SNDBUFFORCE, SO_SNDBUF, room);
     if (auto sent = send(messages); !sent) {
         return tl::unexpected(sent.error());
     }
-    std::vector<Refusal> refusals;
+    std::vector<KernelRefusal> refusals;
     while (true) {
         const auto bytes = receive(MSG_DONTWAIT);
         if (!bytes) {
