@@ -18,7 +18,8 @@ namespace linkbal {
 class InstanceLock {
   public:
     // Waits up to `patience`; the error then names the process that holds the lock. Creates the
-    // run-time directory.
+    // run-time directory, and refuses one that another program uses. Clears away what a killed
+    // process left half-written.
     static Result<InstanceLock> acquire(const std::string& instance,
                                         std::chrono::milliseconds patience);
     ~InstanceLock();
