@@ -176,7 +176,7 @@ TEST_CASE("whoever expedites RCU at the same time, the knob is as before in the 
         LINKBAL_SKIP("no /sys/kernel/rcu_expedited");
     }
     const auto expedite = [] {
-        for (int i = 0; i < 2000; ++i) {
+        for (int i = 0; i < 20000; ++i) {
             const ExpeditedRcu expedited;
         }
     };
