@@ -26,6 +26,8 @@ class InstanceLock {
     InstanceLock(InstanceLock&& other) noexcept
         : instance_(std::move(other.instance_)), file_(std::exchange(other.file_, std::nullopt)) {}
     InstanceLock& operator=(InstanceLock&&) = delete;
+    InstanceLock(const InstanceLock&) = delete;
+    InstanceLock& operator=(const InstanceLock&) = delete;
 
   private:
     InstanceLock(std::string instance, LockFile file)

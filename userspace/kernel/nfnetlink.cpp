@@ -143,25 +143,34 @@ Status NfnetlinkSocket::request(NfnetlinkMessage message,
         if (!bytes) {
             return tl::unexpected(bytes.error());
         }
-        int left = static_cast<int>(bytes->size());
-        for (auto* m = reinterpret_cast<const nlmsghdr*>(bytes->data()); mnl_nlmsg_ok(m, left);
-             m = mnl_nlmsg_next(m, &left)) {
-            if (m->nlmsg_seq != sequence_) {
-                continue; // left over from a request that failed
-            }
-            interrupted |= (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-            if (m->nlmsg_type == NLMSG_ERROR) {
-                const KernelRefusal refusal = refusal_of(*m);
-                return refusal.code == 0 ? Status() : Status(refused(refusal, "netfilter"));
-            }
-            if (m->nlmsg_type == NLMSG_DONE) {
-                return interrupted ? Status(fail_errno(EINTR, "netfilter dump")) : check_done(*m);
-            }
-            if (each && m->nlmsg_type >= NLMSG_MIN_TYPE) {
-                each(*m);
-            }
+        if (const auto end = read_answer(*bytes, interrupted, each)) {
+            return *end;
         }
     }
+}
+
+std::optional<Status>
+NfnetlinkSocket::read_answer(std::span<const uint8_t> bytes, bool& interrupted,
+                             const std::function<void(const nlmsghdr&)>& each) const {
+    int left = static_cast<int>(bytes.size());
+    for (const auto* m = reinterpret_cast<const nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(m, left);
+         m = mnl_nlmsg_next(m, &left)) {
+        if (m->nlmsg_seq != sequence_) {
+            continue; // left over from a request that failed
+        }
+        interrupted |= (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        if (m->nlmsg_type == NLMSG_ERROR) {
+            const KernelRefusal refusal = refusal_of(*m);
+            return refusal.code == 0 ? Status() : Status(refused(refusal, "netfilter"));
+        }
+        if (m->nlmsg_type == NLMSG_DONE) {
+            return interrupted ? Status(fail_errno(EINTR, "netfilter dump")) : check_done(*m);
+        }
+        if (each && m->nlmsg_type >= NLMSG_MIN_TYPE) {
+            each(*m);
+        }
+    }
+    return std::nullopt;
 }
 
 Result<std::vector<KernelRefusal>> NfnetlinkSocket::transact(std::span<const uint8_t> messages) {
@@ -181,8 +190,8 @@ Result<std::vector<KernelRefusal>> NfnetlinkSocket::transact(std::span<const uin
             return refusals;
         }
         int left = static_cast<int>(bytes->size());
-        for (auto* m = reinterpret_cast<const nlmsghdr*>(bytes->data()); mnl_nlmsg_ok(m, left);
-             m = mnl_nlmsg_next(m, &left)) {
+        for (const auto* m = reinterpret_cast<const nlmsghdr*>(bytes->data());
+             mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
             if (m->nlmsg_type == NLMSG_ERROR && refusal_of(*m).code != 0) {
                 refusals.push_back(refusal_of(*m));
             }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -74,6 +75,9 @@ class NfnetlinkSocket {
 
     Status send(std::span<const uint8_t> bytes);
     Result<std::span<const uint8_t>> receive(int flags);
+    // How the answer to the last request ends; empty: it goes on.
+    std::optional<Status> read_answer(std::span<const uint8_t> bytes, bool& interrupted,
+                                      const std::function<void(const nlmsghdr&)>& each) const;
 
     std::unique_ptr<mnl_socket, Close> socket_;
     std::vector<uint8_t> buffer_ = std::vector<uint8_t>(64 * 1024);
