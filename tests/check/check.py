@@ -6,6 +6,7 @@ Runs one check over the source below --root. Findings are printed as FILE:LINE: 
 0 clean, 1 findings, 77 this machine can't judge (the reason is printed).
 """
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -66,6 +67,27 @@ def compiled_files(tree, build):
     return sorted(path.relative_to(tree.root) for path in inside)
 
 
+def tidy_key(tree, build, path):
+    """Changes with anything that clang-tidy's verdict on the file can depend on in this tree."""
+    digest = hashlib.sha256((build / "compile_commands.json").read_bytes())
+    headers = [file for file in tree.below("userspace", "include") if file.suffix == ".h"]
+    for file in [Path(".clang-tidy"), path, *headers]:
+        digest.update(f"{file}\n".encode() + (tree.root / file).read_bytes())
+    return digest.hexdigest()
+
+
+def tidy_is_clean(tree, build, command, path):
+    """Remembers clean files in the build directory, for each takes seconds."""
+    clean = build / "tidy" / tidy_key(tree, build, path)
+    if clean.exists():
+        return True
+    if not run(tree, command, [path]):
+        return False
+    clean.parent.mkdir(exist_ok=True)
+    clean.touch()
+    return True
+
+
 def check_tidy(tree, build):
     files = compiled_files(tree, build)
     if not files:
@@ -73,7 +95,7 @@ def check_tidy(tree, build):
         return False
     command = [llvm_tool("clang-tidy"), "--quiet", "-p", str(build)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return all(list(pool.map(lambda path: run(tree, command, [path]), files)))
+        return all(list(pool.map(lambda path: tidy_is_clean(tree, build, command, path), files)))
 
 
 def check_shell(tree, _build):

@@ -102,6 +102,49 @@ def test_a_failing_change_leaves_what_was(lab, balancer):
     assert works(lab)
 
 
+@pytest.mark.parametrize("stream", ["2>&1", "2>&1 >/dev/null"], ids=["both", "standard error"])
+def test_the_reader_goes_away(lab, balancer, stream):
+    """As in `linkbal -v up 2>&1 | head -n 1`: the change is made whole all the same."""
+    settle_in(lab)
+    before = snapshot(lab)
+    balancer.write(Config(lab))
+    for command, words in (("up", 1), ("down", 0)):
+        line = " ".join(balancer.words("-v", command))
+        lab.gateway.run("bash", "-c", f"{line} {stream} | head -n {words}; exit ${{PIPESTATUS[0]}}")
+        if command == "up":
+            assert works(lab)
+            assert "nothing to do" in balancer.run("up").stdout
+    assert not differences(before, snapshot(lab))
+
+
+def test_anothers_directory(lab, balancer):
+    directory = pathlib.Path("/run", lab.instance)
+    directory.mkdir()
+    try:
+        (directory / "pid").write_text("1\n")
+        balancer.write(Config(lab))
+        done = balancer.run("up")
+        assert done.returncode == 1 and "holds pid" in done.stderr, done
+        assert [path.name for path in directory.iterdir()] == ["pid"]
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_anothers_table_names(lab, balancer):
+    path = pathlib.Path("/etc/iproute2/rt_tables.d", f"{lab.instance}.conf")
+    path.write_text("7 seven\n")
+    try:
+        before = snapshot(lab)
+        balancer.write(Config(lab))
+        done = balancer.run("up")
+        assert done.returncode == 1 and "not written by linkbal" in done.stderr, done
+        assert balancer.run("down").returncode == 0
+        assert path.read_text() == "7 seven\n"
+        assert not differences(before, snapshot(lab))
+    finally:
+        path.unlink()
+
+
 def test_two_at_once(lab, balancer):
     settle_in(lab)
     before = snapshot(lab)

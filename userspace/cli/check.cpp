@@ -32,7 +32,7 @@ int run_check(const Options& options) {
             return exit_usage;
         }
     }
-    fmt::print("{}: good, {} uplinks\n", options.config, config->uplinks.size());
+    print("{}: good, {} uplinks\n", options.config, config->uplinks.size());
     return exit_done;
 }
 

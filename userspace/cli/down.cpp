@@ -25,7 +25,7 @@ int run_down(const Options& options) {
         report(removed.error());
         return exit_failed;
     }
-    fmt::print("{}\n", *removed ? "down" : "nothing to do");
+    print("{}\n", *removed ? "down" : "nothing to do");
     return exit_done;
 }
 

@@ -9,14 +9,17 @@ namespace linkbal {
 // How long a command waits for another one that is changing the same instance.
 inline constexpr std::chrono::seconds lock_patience{10};
 
-// While it lives, SIGINT, SIGTERM and SIGHUP wait: an interrupted change is finished or undone, not
-// left in the middle. (After SIGKILL the next `up` or `down` mends what was left.)
+// While it lives, signals of terminals and service managers wait: an interrupted change is finished
+// or undone, not left in the middle. (After SIGKILL the next `up` or `down` mends what was left.)
+// SIGPIPE is ignored for good: a reader that is gone (`linkbal -v up 2>&1 | head`) costs the rest of
+// the words and nothing else. Held, it would end the process after the last step.
 class InterruptsHeld {
   public:
     InterruptsHeld() {
+        std::signal(SIGPIPE, SIG_IGN);
         sigset_t signals;
         sigemptyset(&signals);
-        for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}) {
             sigaddset(&signals, signal);
         }
         sigprocmask(SIG_BLOCK, &signals, &former_);

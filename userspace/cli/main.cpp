@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
+#include <exception>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -79,4 +81,14 @@ void add_json_option(CLI::App& app, Options& options) {
 
 } // namespace linkbal
 
-int main(int argc, char** argv) { return linkbal::run(argc, argv); }
+// Errors are values here; what is thrown nevertheless (no memory) is said, not called an abort.
+int main(int argc, char** argv) {
+    try {
+        return linkbal::run(argc, argv);
+    } catch (const std::exception& error) {
+        (void)std::fprintf(stderr, "linkbal: %s\n", error.what());
+    } catch (...) {
+        (void)std::fputs("linkbal: unknown failure\n", stderr);
+    }
+    return linkbal::exit_failed;
+}

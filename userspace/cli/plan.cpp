@@ -11,11 +11,11 @@ namespace {
 
 void print_for_people(const Preparation& preparation) {
     if (preparation.plan.empty()) {
-        fmt::print("nothing to do\n");
+        print("nothing to do\n");
     }
     for (const Action& action : preparation.plan) {
         for (const std::string& line : action_notation(action, preparation.notation)) {
-            fmt::print("{}\n", line);
+            print("{}\n", line);
         }
     }
 }
@@ -26,7 +26,7 @@ void print_for_programs(const Preparation& preparation) {
     for (const Action& action : preparation.plan) {
         actions.push_back(action_notation(action, preparation.notation));
     }
-    fmt::print("{}\n", nlohmann::json{{"actions", actions}}.dump(2));
+    print("{}\n", nlohmann::json{{"actions", actions}}.dump(2));
 }
 
 } // namespace

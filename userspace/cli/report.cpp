@@ -11,7 +11,7 @@
 namespace linkbal {
 
 void report(const Error& error) {
-    fmt::print(stderr, "linkbal: {}\n", error.message);
+    print_to(stderr, "linkbal: {}\n", error.message);
     if (const std::string& log = failed_load_log(); !log.empty()) {
         spdlog::info("the verifier's log:\n{}", log);
     }
@@ -19,7 +19,7 @@ void report(const Error& error) {
 
 void report(const std::vector<ConfigError>& errors) {
     for (const ConfigError& error : errors) {
-        fmt::print(stderr, "{}\n", error.str());
+        print_to(stderr, "{}\n", error.str());
     }
 }
 

@@ -2,7 +2,10 @@
 // What commands have in common: how they read the configuration and how they say what went wrong.
 #pragma once
 
+#include <cstdio>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/command.h"
@@ -12,6 +15,17 @@
 #include "util/result.h"
 
 namespace linkbal {
+
+// Like fmt::print(), which throws where the reader is gone: that is no reason to fail.
+template <typename... Args>
+void print_to(std::FILE* stream, fmt::format_string<Args...> format, Args&&... args) {
+    const std::string text = fmt::format(format, std::forward<Args>(args)...);
+    (void)std::fwrite(text.data(), 1, text.size(), stream);
+}
+template <typename... Args>
+void print(fmt::format_string<Args...> format, Args&&... args) {
+    print_to(stdout, format, std::forward<Args>(args)...);
+}
 
 // To standard error, a line each.
 void report(const Error& error);

@@ -42,7 +42,7 @@ void print_for_programs(const GatewayStatus& status) {
         document["verdicts"][verdict.name] = {{"packets", verdict.packets},
                                               {"bytes", verdict.bytes}};
     }
-    fmt::print("{}\n", document.dump(2));
+    print("{}\n", document.dump(2));
 }
 
 // "12.3 Mbit/s"
@@ -60,19 +60,31 @@ std::string share_text(const UplinkStatus& uplink) {
     return fmt::format("{:.1f}/{:.1f} %", uplink.share[0] * 100, uplink.share[1] * 100);
 }
 
-void print_for_people(const GatewayStatus& status) {
-    fmt::print("datapath  {}\n", status.datapath);
+void print_verdicts(const std::vector<VerdictStatus>& verdicts) {
+    constexpr auto row = "{:<15} {:>15} {:>15}\n";
+    print("\n");
+    print(row, "verdict", "packets", "bytes");
+    for (const VerdictStatus& verdict : verdicts) {
+        print(row, verdict.name, verdict.packets, verdict.bytes);
+    }
+}
+
+void print_for_people(const GatewayStatus& status, bool verdicts) {
+    print("datapath  {}\n", status.datapath);
     if (status.uplinks.empty()) {
         return;
     }
     constexpr auto row = "{:<15} {:<15} {:<5} {:>6} {:>13} {:>9} {:>11} {:>13} {:>13}  {}\n";
-    fmt::print("\n");
-    fmt::print(row, "uplink", "interface", "state", "weight", "share v4/v6", "open", "total", "tx",
-               "rx", "why");
+    print("\n");
+    print(row, "uplink", "interface", "state", "weight", "share v4/v6", "open", "total", "tx", "rx",
+          "why");
     for (const UplinkStatus& uplink : status.uplinks) {
-        fmt::print(row, uplink.name, uplink.interface, uplink_state_name(uplink.state),
-                   uplink.weight, share_text(uplink), uplink.connections, uplink.connections_total,
-                   rate_text(uplink.tx_rate), rate_text(uplink.rx_rate), uplink.reason);
+        print(row, uplink.name, uplink.interface, uplink_state_name(uplink.state), uplink.weight,
+              share_text(uplink), uplink.connections, uplink.connections_total,
+              rate_text(uplink.tx_rate), rate_text(uplink.rx_rate), uplink.reason);
+    }
+    if (verdicts) {
+        print_verdicts(status.verdicts);
     }
 }
 
@@ -97,7 +109,7 @@ int run_status(const Options& options) {
         report(status.error());
         return exit_failed;
     }
-    options.json ? print_for_programs(*status) : print_for_people(*status);
+    options.json ? print_for_programs(*status) : print_for_people(*status, options.verbosity > 0);
     return exit_done;
 }
 

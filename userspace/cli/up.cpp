@@ -11,7 +11,7 @@ namespace {
 
 int apply(Gateway& gateway, const Preparation& preparation) {
     if (preparation.plan.empty()) {
-        fmt::print("nothing to do\n");
+        print("nothing to do\n");
         return exit_done;
     }
     const auto applied = gateway.apply(preparation, show_progress);
@@ -19,8 +19,8 @@ int apply(Gateway& gateway, const Preparation& preparation) {
         report(applied.error());
         return exit_failed;
     }
-    fmt::print("up: {} uplinks, {} changes\n", preparation.desired.uplinks.size(),
-               preparation.plan.size());
+    print("up: {} uplinks, {} changes\n", preparation.desired.uplinks.size(),
+          preparation.plan.size());
     return exit_done;
 }
 

@@ -22,7 +22,8 @@ inline constexpr uint8_t route_protocol = 76;
 inline constexpr uint32_t main_table = 254;
 
 struct NextHop {
-    std::optional<IpAddress> gateway; // empty: the device is point-to-point
+    // Empty: the device is point-to-point. An IPv4 route's may be an IPv6 address.
+    std::optional<IpAddress> gateway;
     std::string device;
     uint32_t weight = 1; // 1 to 256, as the kernel takes it
     auto operator<=>(const NextHop&) const = default;

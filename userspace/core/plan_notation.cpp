@@ -27,9 +27,12 @@ std::string uplink_text(uint32_t id, const NotationContext& context) {
     return named == context.uplinks.end() ? fmt::format("uplink {}", id) : named->name;
 }
 
-std::string hop_text(const NextHop& hop) {
-    return hop.gateway ? fmt::format("via {} dev {}", hop.gateway->str(), hop.device)
-                       : fmt::format("dev {}", hop.device);
+std::string hop_text(const NextHop& hop, Family family) {
+    if (!hop.gateway) {
+        return fmt::format("dev {}", hop.device);
+    }
+    const std::string_view other = hop.gateway->family() == family ? "" : "inet6 ";
+    return fmt::format("via {}{} dev {}", other, hop.gateway->str(), hop.device);
 }
 
 // A filter is ours by its preference and handle.
@@ -194,9 +197,10 @@ class Notation {
 } // namespace
 
 std::string route_notation(const Route& route, const NotationContext& context) {
+    const Family family = route.destination.family();
     std::string text = route.destination.is_default() ? "default" : route.destination.str();
     if (route.hops.size() == 1) {
-        text += fmt::format(" {}", hop_text(route.hops.front()));
+        text += fmt::format(" {}", hop_text(route.hops.front(), family));
     }
     text += fmt::format(" table {} proto {}", table_text(route.table, context), route_protocol);
     if (route.preferred_source) {
@@ -206,7 +210,7 @@ std::string route_notation(const Route& route, const NotationContext& context) {
         text += fmt::format(" metric {}", route.metric);
     }
     for (const NextHop& hop : route.hops.size() > 1 ? route.hops : std::vector<NextHop>{}) {
-        text += fmt::format(" nexthop {} weight {}", hop_text(hop), hop.weight);
+        text += fmt::format(" nexthop {} weight {}", hop_text(hop, family), hop.weight);
     }
     return text;
 }

@@ -96,7 +96,7 @@ void close_circle(std::vector<uint16_t>& sequence) {
         return;
     }
     const auto apart = [kind](uint16_t a, uint16_t b) { return a != kind && b != kind; };
-    const auto found = std::adjacent_find(sequence.rbegin(), sequence.rend(), apart);
+    const auto found = std::ranges::adjacent_find(sequence.rbegin(), sequence.rend(), apart);
     if (found != sequence.rend()) {
         std::rotate(sequence.rbegin(), sequence.rbegin() + 1, found + 1);
     }

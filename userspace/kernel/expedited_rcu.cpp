@@ -23,9 +23,14 @@ bool write_knob(const std::string& value) {
 } // namespace
 
 ExpeditedRcu::ExpeditedRcu() {
-    const auto present = read_file(knob);
     auto lock = LockFile::acquire(keeper, std::chrono::milliseconds(0));
-    if (!present || !lock) {
+    if (!lock) {
+        return;
+    }
+    // Not before the lock is held: until then the value may be another process's doing.
+    const auto present = read_file(knob);
+    if (!present) {
+        lock->remove();
         return;
     }
     // Content means that a process died here: the knob's value is then that process's doing.

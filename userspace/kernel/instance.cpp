@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/instance.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
+#include <string_view>
+#include <system_error>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/table_names.h"
 #include "util/file.h"
 
 namespace linkbal {
@@ -19,16 +24,61 @@ fs::path directory_of(const std::string& instance) { return fs::path("/run") / i
 fs::path memory_path(const std::string& instance) { return directory_of(instance) / "state.json"; }
 fs::path lock_path(const std::string& instance) { return directory_of(instance) / "lock"; }
 
+// The first entry of the directory that is not ours; empty: there is none, or no directory.
+std::string foreign_entry(const fs::path& directory) {
+    constexpr std::array<std::string_view, 3> ours{"state.json", "state.json.new", "lock"};
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+        const std::string name = entry.path().filename();
+        if (std::ranges::find(ours, name) == ours.end()) {
+            return name;
+        }
+    }
+    return {};
+}
+
+// An instance's name must not make another program's directory ours (/run/systemd, /run/lock). Where
+// our state is, the directory is ours, whatever somebody has put beside it.
+Status check_directory(const std::string& instance) {
+    const fs::path directory = directory_of(instance);
+    struct stat info{};
+    if (::stat(directory.c_str(), &info) != 0 || fs::exists(memory_path(instance))) {
+        return {}; // LockFile reports what is the matter, if anything
+    }
+    std::string reason;
+    if (!S_ISDIR(info.st_mode)) {
+        reason = "is not a directory";
+    } else if (info.st_uid != ::geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        reason = "may be written by others";
+    } else if (const std::string entry = foreign_entry(directory); !entry.empty()) {
+        reason = fmt::format("holds {}", entry);
+    }
+    return reason.empty() ? Status{}
+                          : Status(fail("{} {}, so it is not linkbal's: name this instance "
+                                        "differently with --instance",
+                                        directory.string(), reason));
+}
+
 std::string holder(const std::string& instance) {
     const auto text = read_file(lock_path(instance));
     return text && !text->empty() ? fmt::format("process {}", text->substr(0, text->find('\n')))
                                   : "another process";
 }
 
+// What a process that was killed was about to write. Nobody else writes while we hold the lock.
+void discard_unfinished(const std::string& instance) {
+    std::error_code ignored;
+    fs::remove(unfinished_path(memory_path(instance)), ignored);
+    discard_unfinished_table_names(instance);
+}
+
 } // namespace
 
 Result<InstanceLock> InstanceLock::acquire(const std::string& instance,
                                            std::chrono::milliseconds patience) {
+    if (const auto ours = check_directory(instance); !ours) {
+        return tl::unexpected(ours.error());
+    }
     auto file = LockFile::acquire(lock_path(instance), patience);
     if (!file) {
         return file.error().code != 0
@@ -37,6 +87,7 @@ Result<InstanceLock> InstanceLock::acquire(const std::string& instance,
     }
     // For those who wait; without it they only know less.
     (void)file->write(fmt::format("{}\n", ::getpid()));
+    discard_unfinished(instance);
     return InstanceLock(instance, *std::move(file));
 }
 
@@ -50,15 +101,18 @@ InstanceLock::~InstanceLock() {
 
 Result<Memory> read_memory(const std::string& instance) {
     const auto path = memory_path(instance);
-    if (!fs::exists(path)) {
-        return Memory{};
-    }
     const auto text = read_file(path);
     if (!text) {
-        return tl::unexpected(text.error());
+        return text.error().code == ENOENT ? Result<Memory>(Memory{})
+                                           : tl::unexpected(text.error());
     }
     auto memory = parse_memory(*text);
-    return memory ? memory : tl::unexpected(memory.error().within("read " + path.string()));
+    return memory
+               ? memory
+               : fail("{} is damaged ({}): remove it to go on; the values that sysctls had before "
+                      "the first `up` are lost with it, and the numbers of uplinks that open "
+                      "connections carry",
+                      path.string(), memory.error().message);
 }
 
 Status write_memory(const std::string& instance, const Memory& memory) {

@@ -18,13 +18,16 @@ namespace linkbal {
 class InstanceLock {
   public:
     // Waits up to `patience`; the error then names the process that holds the lock. Creates the
-    // run-time directory.
+    // run-time directory, and refuses one that another program uses. Clears away what a killed
+    // process left half-written.
     static Result<InstanceLock> acquire(const std::string& instance,
                                         std::chrono::milliseconds patience);
     ~InstanceLock();
     InstanceLock(InstanceLock&& other) noexcept
         : instance_(std::move(other.instance_)), file_(std::exchange(other.file_, std::nullopt)) {}
     InstanceLock& operator=(InstanceLock&&) = delete;
+    InstanceLock(const InstanceLock&) = delete;
+    InstanceLock& operator=(const InstanceLock&) = delete;
 
   private:
     InstanceLock(std::string instance, LockFile file)

@@ -29,33 +29,48 @@ int collect_error_attribute(const nlattr* attribute, void* data) {
     return MNL_CB_OK;
 }
 
-tl::unexpected<Error> kernel_error(const nlmsghdr* message, std::string_view what) {
-    const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-    auto result = fail_errno(-error->error, what);
-    const auto words = extended_ack(message);
-    if (!words.empty()) {
-        result.value().message += fmt::format(" ({})", words);
-    }
-    return result;
-}
-
-} // namespace
-
-std::string_view extended_ack(const nlmsghdr* message) {
+// The kernel's sentence (NLMSGERR_ATTR_MSG) in an NLMSG_ERROR or NLMSG_DONE, whose attributes begin
+// at `offset`; empty where there is none.
+std::string_view extended_ack(const nlmsghdr* message, size_t offset) {
     if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0) {
         return {};
-    }
-    const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
-    // The request follows the error, whole unless NETLINK_CAP_ACK cut it down to its header.
-    size_t offset = sizeof(*error);
-    if ((message->nlmsg_flags & NLM_F_CAPPED) == 0) {
-        offset += error->msg.nlmsg_len - sizeof(nlmsghdr);
     }
     ErrorAttributes found;
     mnl_attr_parse(message, static_cast<unsigned>(MNL_ALIGN(offset)), collect_error_attribute,
                    &found);
     return found.text;
 }
+
+tl::unexpected<Error> kernel_error(int code, std::string_view words, std::string_view what) {
+    auto result = fail_errno(code, what);
+    if (!words.empty()) {
+        result.value().message += fmt::format(" ({})", words);
+    }
+    return result;
+}
+
+tl::unexpected<Error> request_error(const nlmsghdr* message, std::string_view what) {
+    const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+    // The request follows the error, whole unless NETLINK_CAP_ACK cut it down to its header.
+    size_t offset = sizeof(*error);
+    if ((message->nlmsg_flags & NLM_F_CAPPED) == 0) {
+        offset += error->msg.nlmsg_len - sizeof(nlmsghdr);
+    }
+    return kernel_error(-error->error, extended_ack(message, offset), what);
+}
+
+// A dump that fails after it was begun ends in an NLMSG_DONE with the error in it (netlink_dump() in
+// net/netlink/af_netlink.c).
+Status check_done(const nlmsghdr* message, std::string_view what) {
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(int)) {
+        return {};
+    }
+    const int code = *static_cast<const int*>(mnl_nlmsg_get_payload(message));
+    return code < 0 ? Status(kernel_error(-code, extended_ack(message, sizeof(int)), what))
+                    : Status{};
+}
+
+} // namespace
 
 NetlinkMessage::NetlinkMessage(uint16_t type, uint16_t flags, const void* family_header,
                                size_t size)
@@ -76,7 +91,10 @@ void NetlinkMessage::put(uint16_t attribute, std::string_view text) {
     mnl_attr_put_strz(header(), attribute, std::string(text).c_str());
 }
 void NetlinkMessage::put(uint16_t attribute, const IpAddress& address) {
-    mnl_attr_put(header(), attribute, address.bytes().size(), address.bytes().data());
+    put(attribute, address.bytes());
+}
+void NetlinkMessage::put(uint16_t attribute, std::span<const uint8_t> bytes) {
+    mnl_attr_put(header(), attribute, bytes.size(), bytes.data());
 }
 
 void NetlinkMessage::nest(uint16_t attribute, const std::function<void(NetlinkMessage&)>& body) {
@@ -140,7 +158,7 @@ Status NetlinkSocket::request(NetlinkMessage message, std::string_view what) {
             continue; // left over from a dump that was given up
         }
         const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(answer));
-        return error->error == 0 ? Status{} : Status(kernel_error(answer, what));
+        return error->error == 0 ? Status{} : Status(request_error(answer, what));
     }
 }
 
@@ -162,11 +180,14 @@ NetlinkSocket::read_dump(std::string_view what,
         }
         part.interrupted |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
         if (message->nlmsg_type == NLMSG_DONE) {
+            if (const auto ended = check_done(message, what); !ended) {
+                return tl::unexpected(ended.error());
+            }
             part.done = true;
             break;
         }
         if (message->nlmsg_type == NLMSG_ERROR) {
-            return kernel_error(message, what);
+            return request_error(message, what);
         }
         handle(message);
     }

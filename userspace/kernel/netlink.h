@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -30,6 +31,7 @@ class NetlinkMessage {
     void put(uint16_t attribute, uint32_t value);
     void put(uint16_t attribute, std::string_view text); // zero-terminated on the wire
     void put(uint16_t attribute, const IpAddress& address);
+    void put(uint16_t attribute, std::span<const uint8_t> bytes);
     // The attribute that `body` fills; nested attributes and raw structs alike.
     void nest(uint16_t attribute, const std::function<void(NetlinkMessage&)>& body);
     // Raw bytes in the middle of a nest (struct rtnexthop); patched by offset later if need be.
@@ -75,8 +77,5 @@ class NetlinkSocket {
     std::unique_ptr<mnl_socket, Close> socket_;
     uint32_t sequence_ = 0;
 };
-
-// The kernel's sentence in an NLMSG_ERROR (NLMSGERR_ATTR_MSG), empty where there is none.
-std::string_view extended_ack(const nlmsghdr* message);
 
 } // namespace linkbal

@@ -39,7 +39,7 @@ std::string extended_words(const nlmsghdr& answer) {
     return words;
 }
 
-Refusal refusal_of(const nlmsghdr& answer) {
+KernelRefusal refusal_of(const nlmsghdr& answer) {
     const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&answer));
     return {error->msg.nlmsg_seq, -error->error, error->error == 0 ? "" : extended_words(answer)};
 }
@@ -81,7 +81,7 @@ NfnetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, u
     return message;
 }
 
-tl::unexpected<Error> refused(const Refusal& refusal, std::string_view what) {
+tl::unexpected<Error> refused(const KernelRefusal& refusal, std::string_view what) {
     const std::string said = refusal.words.empty() ? "" : fmt::format(": {}", refusal.words);
     const std::string_view need = refusal.code == EPERM ? " (CAP_NET_ADMIN is needed)" : "";
     return fail_errno(refusal.code, fmt::format("{}{}{}", what, said, need));
@@ -143,35 +143,44 @@ Status NfnetlinkSocket::request(NfnetlinkMessage message,
         if (!bytes) {
             return tl::unexpected(bytes.error());
         }
-        int left = static_cast<int>(bytes->size());
-        for (auto* m = reinterpret_cast<const nlmsghdr*>(bytes->data()); mnl_nlmsg_ok(m, left);
-             m = mnl_nlmsg_next(m, &left)) {
-            if (m->nlmsg_seq != sequence_) {
-                continue; // left over from a request that failed
-            }
-            interrupted |= (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-            if (m->nlmsg_type == NLMSG_ERROR) {
-                const Refusal refusal = refusal_of(*m);
-                return refusal.code == 0 ? Status() : Status(refused(refusal, "netfilter"));
-            }
-            if (m->nlmsg_type == NLMSG_DONE) {
-                return interrupted ? Status(fail_errno(EINTR, "netfilter dump")) : check_done(*m);
-            }
-            if (each && m->nlmsg_type >= NLMSG_MIN_TYPE) {
-                each(*m);
-            }
+        if (const auto end = read_answer(*bytes, interrupted, each)) {
+            return *end;
         }
     }
 }
 
-Result<std::vector<Refusal>> NfnetlinkSocket::transact(std::span<const uint8_t> messages) {
+std::optional<Status>
+NfnetlinkSocket::read_answer(std::span<const uint8_t> bytes, bool& interrupted,
+                             const std::function<void(const nlmsghdr&)>& each) const {
+    int left = static_cast<int>(bytes.size());
+    for (const auto* m = reinterpret_cast<const nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(m, left);
+         m = mnl_nlmsg_next(m, &left)) {
+        if (m->nlmsg_seq != sequence_) {
+            continue; // left over from a request that failed
+        }
+        interrupted |= (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        if (m->nlmsg_type == NLMSG_ERROR) {
+            const KernelRefusal refusal = refusal_of(*m);
+            return refusal.code == 0 ? Status() : Status(refused(refusal, "netfilter"));
+        }
+        if (m->nlmsg_type == NLMSG_DONE) {
+            return interrupted ? Status(fail_errno(EINTR, "netfilter dump")) : check_done(*m);
+        }
+        if (each && m->nlmsg_type >= NLMSG_MIN_TYPE) {
+            each(*m);
+        }
+    }
+    return std::nullopt;
+}
+
+Result<std::vector<KernelRefusal>> NfnetlinkSocket::transact(std::span<const uint8_t> messages) {
     // The whole batch must fit the send buffer, or the kernel says EMSGSIZE.
     const int room = std::max(static_cast<int>(messages.size()) * 2, 1 << 16);
     set_buffer(mnl_socket_get_fd(socket_.get()), SO_SNDBUFFORCE, SO_SNDBUF, room);
     if (auto sent = send(messages); !sent) {
         return tl::unexpected(sent.error());
     }
-    std::vector<Refusal> refusals;
+    std::vector<KernelRefusal> refusals;
     while (true) {
         const auto bytes = receive(MSG_DONTWAIT);
         if (!bytes) {
@@ -181,8 +190,8 @@ Result<std::vector<Refusal>> NfnetlinkSocket::transact(std::span<const uint8_t> 
             return refusals;
         }
         int left = static_cast<int>(bytes->size());
-        for (auto* m = reinterpret_cast<const nlmsghdr*>(bytes->data()); mnl_nlmsg_ok(m, left);
-             m = mnl_nlmsg_next(m, &left)) {
+        for (const auto* m = reinterpret_cast<const nlmsghdr*>(bytes->data());
+             mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
             if (m->nlmsg_type == NLMSG_ERROR && refusal_of(*m).code != 0) {
                 refusals.push_back(refusal_of(*m));
             }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -47,7 +48,7 @@ NfnetlinkMessage make_message(uint8_t subsystem, uint8_t type, uint8_t family, u
                               const std::function<void(nlmsghdr*)>& fill = {}, size_t room = 4096);
 
 // What the kernel says to a message that it refuses.
-struct Refusal {
+struct KernelRefusal {
     uint32_t sequence = 0;
     int code = 0;      // errno, positive
     std::string words; // the extended acknowledgement's text; empty: it had none
@@ -64,7 +65,7 @@ class NfnetlinkSocket {
     // Sends messages that are one transaction, and returns the kernel's refusals. The kernel works
     // on netfilter messages within the sending call: when it returns, all there is to read is
     // there.
-    Result<std::vector<Refusal>> transact(std::span<const uint8_t> messages);
+    Result<std::vector<KernelRefusal>> transact(std::span<const uint8_t> messages);
 
   private:
     struct Close {
@@ -74,6 +75,9 @@ class NfnetlinkSocket {
 
     Status send(std::span<const uint8_t> bytes);
     Result<std::span<const uint8_t>> receive(int flags);
+    // How the answer to the last request ends; empty: it goes on.
+    std::optional<Status> read_answer(std::span<const uint8_t> bytes, bool& interrupted,
+                                      const std::function<void(const nlmsghdr&)>& each) const;
 
     std::unique_ptr<mnl_socket, Close> socket_;
     std::vector<uint8_t> buffer_ = std::vector<uint8_t>(64 * 1024);
@@ -81,6 +85,6 @@ class NfnetlinkSocket {
 };
 
 // "what: words: strerror", with the capability's name where it is missing.
-tl::unexpected<Error> refused(const Refusal& refusal, std::string_view what);
+tl::unexpected<Error> refused(const KernelRefusal& refusal, std::string_view what);
 
 } // namespace linkbal

@@ -54,7 +54,7 @@ Status send_batch(NfnetlinkSocket& socket, const std::vector<NftMessage>& messag
     if (refusals->empty()) {
         return {};
     }
-    const Refusal& first = refusals->front();
+    const KernelRefusal& first = refusals->front();
     const bool known = first.sequence >= 1 && first.sequence <= messages.size();
     return refused(first, known ? messages[first.sequence - 1].what : "transaction");
 }

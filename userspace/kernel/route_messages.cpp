@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/routes.h"
 
+#include <cstring>
+
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -47,32 +49,52 @@ rtmsg route_header(const Route& route, bool remove) {
     return header;
 }
 
-void put_multipath(NetlinkMessage& message, const std::vector<NextHop>& hops,
+// A gateway of the route's own family, or IPv4 over an IPv6 gateway: RTA_VIA (kernel 5.2 and later),
+// a struct rtvia.
+void put_gateway(NetlinkMessage& message, Family family, const IpAddress& gateway) {
+    if (gateway.family() == family) {
+        message.put(RTA_GATEWAY, gateway);
+        return;
+    }
+    const uint16_t via_family = socket_family(gateway.family());
+    std::vector<uint8_t> via(sizeof(rtvia));
+    std::memcpy(via.data(), &via_family, sizeof(via_family));
+    via.insert(via.end(), gateway.bytes().begin(), gateway.bytes().end());
+    message.put(RTA_VIA, via);
+}
+
+// Of the attribute that put_gateway() puts, without padding.
+size_t gateway_size(Family family, const IpAddress& gateway) {
+    const size_t family_size = gateway.family() == family ? 0 : sizeof(rtvia);
+    return RTA_LENGTH(family_size + gateway.bytes().size());
+}
+
+void put_multipath(NetlinkMessage& message, const Route& route,
                    const std::vector<uint32_t>& indexes) {
+    const Family family = route.destination.family();
     message.nest(RTA_MULTIPATH, [&](NetlinkMessage& nested) {
-        for (size_t i = 0; i < hops.size(); ++i) {
-            const auto& gateway = hops[i].gateway;
-            const size_t gateway_size = gateway ? RTA_LENGTH(gateway->bytes().size()) : 0;
+        for (size_t i = 0; i < route.hops.size(); ++i) {
+            const auto& gateway = route.hops[i].gateway;
             rtnexthop hop{};
-            hop.rtnh_len = static_cast<uint16_t>(RTNH_LENGTH(gateway_size));
-            hop.rtnh_hops = static_cast<uint8_t>(hops[i].weight - 1);
+            hop.rtnh_len =
+                static_cast<uint16_t>(RTNH_LENGTH(gateway ? gateway_size(family, *gateway) : 0));
+            hop.rtnh_hops = static_cast<uint8_t>(route.hops[i].weight - 1);
             hop.rtnh_ifindex = static_cast<int>(indexes[i]);
             nested.append(&hop, sizeof(hop));
             if (gateway) {
-                nested.put(RTA_GATEWAY, *gateway);
+                put_gateway(nested, family, *gateway);
             }
         }
     });
 }
 
-void put_hops(NetlinkMessage& message, const std::vector<NextHop>& hops,
-              const std::vector<uint32_t>& indexes) {
-    if (hops.size() > 1) {
-        put_multipath(message, hops, indexes);
+void put_hops(NetlinkMessage& message, const Route& route, const std::vector<uint32_t>& indexes) {
+    if (route.hops.size() > 1) {
+        put_multipath(message, route, indexes);
         return;
     }
-    if (hops.front().gateway) {
-        message.put(RTA_GATEWAY, *hops.front().gateway);
+    if (const auto& gateway = route.hops.front().gateway) {
+        put_gateway(message, route.destination.family(), *gateway);
     }
     message.put(RTA_OIF, indexes.front());
 }
@@ -102,7 +124,7 @@ Result<NetlinkMessage> route_message(RouteOperation operation, const Route& rout
     if (route.metric != 0) {
         message.put(RTA_PRIORITY, route.metric);
     }
-    put_hops(message, route.hops, indexes);
+    put_hops(message, route, indexes);
     return message;
 }
 

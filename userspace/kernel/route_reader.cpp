@@ -2,6 +2,10 @@
 #include "kernel/routes.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <set>
+#include <span>
 
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
@@ -22,13 +26,26 @@ Prefix prefix_from(Family family, const std::optional<IpAddress>& address, uint8
     return address ? Prefix(*address, length) : Prefix::any(family);
 }
 
+// IPv4 over an IPv6 gateway comes as RTA_VIA: struct rtvia, a family and the bare address.
+std::optional<IpAddress> gateway_from(const Attributes& attributes) {
+    const nlattr* via = attributes.find(RTA_VIA);
+    if (via == nullptr || mnl_attr_get_payload_len(via) <= sizeof(rtvia)) {
+        return attributes.address(RTA_GATEWAY);
+    }
+    const std::span bytes(static_cast<const uint8_t*>(mnl_attr_get_payload(via)),
+                          mnl_attr_get_payload_len(via));
+    const auto address = bytes.subspan(sizeof(rtvia));
+    return address.size() == 4 || address.size() == 16 ? std::optional(IpAddress(address))
+                                                       : std::nullopt;
+}
+
 std::vector<NextHop> multipath_from(const nlattr* attribute, const InterfaceNames& names) {
     std::vector<NextHop> hops;
     auto left = static_cast<int>(mnl_attr_get_payload_len(attribute));
     const auto* hop = static_cast<const rtnexthop*>(mnl_attr_get_payload(attribute));
     while (left >= static_cast<int>(sizeof(*hop)) && RTNH_OK(hop, left)) {
         const Attributes attributes(hop + 1, hop->rtnh_len - sizeof(*hop));
-        hops.push_back({.gateway = attributes.address(RTA_GATEWAY),
+        hops.push_back({.gateway = gateway_from(attributes),
                         .device = names.name(static_cast<uint32_t>(hop->rtnh_ifindex)),
                         .weight = hop->rtnh_hops + 1U});
         left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
@@ -42,34 +59,38 @@ std::vector<NextHop> hops_from(const Attributes& attributes, const InterfaceName
     if (const nlattr* multipath = attributes.find(RTA_MULTIPATH)) {
         return multipath_from(multipath, names);
     }
-    return {{.gateway = attributes.address(RTA_GATEWAY),
+    return {{.gateway = gateway_from(attributes),
              .device = names.name(attributes.u32(RTA_OIF)),
              .weight = 1}};
 }
 
-void add_route(RoutesAndRules& all, const nlmsghdr* message, const InterfaceNames& names) {
+void add_route(RoutesAndRules& all, const nlmsghdr* message, uint8_t family,
+               const InterfaceNames& names) {
     const auto* header = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
     const Attributes attributes(message, sizeof(*header));
     const uint32_t table = attributes.u32(RTA_TABLE);
-    if (header->rtm_type != RTN_UNICAST || table == RT_TABLE_LOCAL ||
-        (header->rtm_flags & RTM_F_CLONED) != 0) {
+    // Asked for a family that it does not have (ipv6.disable=1), the kernel tells the routes of all
+    // others (rtnl_dump_all() in net/core/rtnetlink.c).
+    if (header->rtm_family != family || header->rtm_type != RTN_UNICAST ||
+        table == RT_TABLE_LOCAL || (header->rtm_flags & RTM_F_CLONED) != 0) {
         return;
     }
-    const Family family = family_of(header->rtm_family);
     auto& list = header->rtm_protocol == route_protocol ? all.our_routes : all.foreign_routes;
-    list.push_back(
-        {.table = table,
-         .destination = prefix_from(family, attributes.address(RTA_DST), header->rtm_dst_len),
-         .hops = hops_from(attributes, names),
-         .preferred_source = attributes.address(RTA_PREFSRC),
-         .metric = attributes.u32(RTA_PRIORITY)});
+    list.push_back({.table = table,
+                    .destination = prefix_from(family_of(family), attributes.address(RTA_DST),
+                                               header->rtm_dst_len),
+                    .hops = hops_from(attributes, names),
+                    .preferred_source = attributes.address(RTA_PREFSRC),
+                    .metric = attributes.u32(RTA_PRIORITY)});
 }
 
-void add_rule(RoutesAndRules& all, const nlmsghdr* message) {
+void add_rule(RoutesAndRules& all, const nlmsghdr* message, uint8_t family) {
     const auto* header = static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(message));
     const Attributes attributes(message, sizeof(*header));
-    const Family family = family_of(header->family);
-    Rule rule{.family = family,
+    if (header->family != family) {
+        return;
+    }
+    Rule rule{.family = family_of(family),
               .priority = attributes.u32(FRA_PRIORITY),
               .source = std::nullopt,
               .mark = attributes.u32(FRA_FWMARK),
@@ -91,6 +112,12 @@ void add_rule(RoutesAndRules& all, const nlmsghdr* message) {
     (ours ? all.our_rules : all.foreign_rules).push_back(rule);
 }
 
+// A kernel without IPv6 (ipv6.disable=1, no such module) has no routes and no rules of it.
+bool lacks_family(const Status& status, uint8_t family) {
+    return !status && family == AF_INET6 &&
+           (status.error().code == EAFNOSUPPORT || status.error().code == EOPNOTSUPP);
+}
+
 Result<RoutesAndRules> read_family(NetlinkSocket& socket, const InterfaceNames& names,
                                    uint8_t family) {
     RoutesAndRules found;
@@ -98,26 +125,33 @@ Result<RoutesAndRules> read_family(NetlinkSocket& socket, const InterfaceNames& 
     route_query.rtm_family = family;
     auto status = socket.dump(
         {RTM_GETROUTE, 0, route_query}, "read routes",
-        [&](const nlmsghdr* message) { add_route(found, message, names); }, [&] { found = {}; });
-    if (!status) {
+        [&](const nlmsghdr* message) { add_route(found, message, family, names); },
+        [&] { found = {}; });
+    if (!status && !lacks_family(status, family)) {
         return tl::unexpected(status.error());
     }
     fib_rule_hdr rule_query{};
     rule_query.family = family;
     status = socket.dump(
         {RTM_GETRULE, 0, rule_query}, "read rules",
-        [&](const nlmsghdr* message) { add_rule(found, message); },
+        [&](const nlmsghdr* message) { add_rule(found, message, family); },
         [&] {
             found.our_rules.clear();
             found.foreign_rules.clear();
         });
-    return status ? Result<RoutesAndRules>(found)
-                  : Result<RoutesAndRules>(tl::unexpected(status.error()));
+    if (!status && !lacks_family(status, family)) {
+        return tl::unexpected(status.error());
+    }
+    return found;
 }
 
+// Each once, in the kernel's order: routes that differ in what is not read here (a type of service)
+// are one to us.
 template <typename T>
 void append(std::vector<T>& to, const std::vector<T>& from) {
-    to.insert(to.end(), from.begin(), from.end());
+    std::set<T> seen;
+    std::ranges::copy_if(from, std::back_inserter(to),
+                         [&](const T& one) { return seen.insert(one).second; });
 }
 
 } // namespace

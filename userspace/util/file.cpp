@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/fd.h"
@@ -13,14 +14,17 @@ namespace linkbal {
 
 namespace {
 
-// A write that stops short, as on a file system that is full, says why when it is tried again.
+constexpr mode_t file_mode = 0644;
+
+// False with the reason in errno: a write that stops short, as on a file system that is full, says
+// why when it is tried again.
 bool write_all(const Fd& file, std::string_view content) {
     while (!content.empty()) {
-        const auto size = ::write(file.get(), content.data(), content.size());
-        if (size < 0) {
+        const auto written = ::write(file.get(), content.data(), content.size());
+        if (written < 0 && errno != EINTR) {
             return false;
         }
-        content.remove_prefix(static_cast<size_t>(size));
+        content.remove_prefix(written < 0 ? 0 : static_cast<size_t>(written));
     }
     return true;
 }
@@ -47,13 +51,20 @@ Result<std::string> read_file(const std::filesystem::path& path) {
     }
 }
 
+std::filesystem::path unfinished_path(const std::filesystem::path& path) {
+    return path.string() + ".new";
+}
+
 Status write_file_atomically(const std::filesystem::path& path, std::string_view content) {
-    const std::string temporary = path.string() + ".new";
-    const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    const std::string temporary = unfinished_path(path).string();
+    ::unlink(temporary.c_str());
+    const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
     if (!file) {
         return fail_errno(errno, fmt::format("create {}", temporary));
     }
-    if (!write_all(file, content) || ::rename(temporary.c_str(), path.c_str()) != 0) {
+    // The data before the name: else a crash leaves an empty file under it. Free on tmpfs.
+    if (!write_all(file, content) || ::fchmod(file.get(), file_mode) != 0 ||
+        ::fsync(file.get()) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
         const int code = errno;
         ::unlink(temporary.c_str());
         return fail_errno(code, fmt::format("write {}", path.string()));

@@ -10,7 +10,13 @@
 namespace linkbal {
 
 Result<std::string> read_file(const std::filesystem::path& path);
-// By a temporary file in the same directory and a rename.
+
+// By a temporary file in the same directory, unfinished_path(), and a rename: readers and a crash of
+// the machine see the former content or this one. Mode 0644, whatever the umask.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+// What write_file_atomically() leaves behind if the process is killed in it. For those who hold a
+// lock on `path` to remove.
+std::filesystem::path unfinished_path(const std::filesystem::path& path);
 
 } // namespace linkbal
