@@ -38,6 +38,23 @@ def test_rules_that_come_first_win(inhabited, family):
     assert lab.spoofed() == 0
 
 
+def test_a_full_tunnel_for_the_gateway_itself(lab, balancer):
+    """The rules that wg-quick makes: all but the tunnel's own packets go by a table of its own."""
+    lab.site("vpn", 30)
+    for flag, near in (("-4", "10.30.0.2"), ("-6", "2001:db8:30::2")):
+        lab.gateway.run("ip", flag, "route", "add", "default", "via", near, "table", "51820")
+        lab.gateway.run("ip", flag, "rule", "add", "not", "fwmark", "51820", "lookup", "51820", "pref", "32765")
+        lab.gateway.run("ip", flag, "rule", "add", "lookup", "main", "suppress_prefixlength", "0", "pref", "32764")
+    balancer.up(Config(lab))
+    for family, server in ((4, "203.0.113.9"), (6, "2001:db8:ff::9")):
+        assert len(tcp_who(lab, 60, family)) == 2
+        way = lab.gateway.output("ip", "route", "get", server)
+        assert "dev vpn" in way, way
+        way = lab.gateway.output("ip", "route", "get", server, "mark", "51820")
+        assert "dev eth1" in way, way
+    assert lab.spoofed() == 0
+
+
 MASQUERADE = """
 table ip others_nat {
     chain postrouting {

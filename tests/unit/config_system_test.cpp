@@ -55,6 +55,11 @@ Rule mark_rule(uint32_t priority, uint32_t mark, uint32_t mask) {
     result.mark_mask = mask;
     return result;
 }
+Rule not_mark_rule(uint32_t priority, uint32_t mark, uint32_t mask) {
+    Rule result = mark_rule(priority, mark, mask);
+    result.inverted = true;
+    return result;
+}
 
 Route route(uint32_t table, std::string_view destination, const std::string& device,
             std::optional<std::string_view> gateway) {
@@ -307,6 +312,7 @@ TEST_CASE("config system: marks and priorities that are somebody else's") {
           "fwmark "
           "0x1/0x1"}},
         {two_links, with(mark_rule(52, 0xca6c, 0xffff)), {}},
+        {two_links, with(not_mark_rule(32765, 0xca6c, 0xffffffff)), {}}, // wg-quick's
         {two_links + "rule_priority = 500\n",
          with(rule(509, 100)),
          {"14:17: rule_priority: expected 10 priorities that no rule has, found 500, and rule 509 "

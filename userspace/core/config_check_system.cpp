@@ -309,13 +309,22 @@ std::optional<uint32_t> free_run(uint32_t mask, uint32_t used) {
     return std::nullopt;
 }
 
+// A rule for "not mark N" that comes after ours, as WireGuard's wg-quick makes them, can live beside
+// our marks: what carries one has been routed before, and N has none of our bits.
+bool tolerates_marks(const Rule& rule, const Config& config) {
+    return rule.inverted && (rule.mark & config.balance.mark_mask) == 0 &&
+           rule.priority >= config.balance.rule_priority + rule_priorities;
+}
+
 void check_mark_mask(const Config& config, const Facts& facts, Findings& findings) {
     const uint32_t mask = config.balance.mark_mask;
     uint32_t used = 0;
     for (const Rule& rule : facts.foreign_rules) {
-        used |= rule.mark_mask;
+        used |= tolerates_marks(rule, config) ? rule.mark : rule.mark_mask;
     }
-    const auto shares = [&](const Rule& rule) { return (rule.mark_mask & mask) != 0; };
+    const auto shares = [&](const Rule& rule) {
+        return (rule.mark_mask & mask) != 0 && !tolerates_marks(rule, config);
+    };
     const auto rule = std::ranges::find_if(facts.foreign_rules, shares);
     if (rule != facts.foreign_rules.end()) {
         const auto free = free_run(mask, used);

@@ -49,6 +49,7 @@ struct Rule {
     std::string output_interface; // of sockets that are bound to a device
     uint32_t table = main_table;
     std::optional<uint32_t> suppress_prefix_length;
+    bool inverted = false; // "not": for packets that do not match; never ours
     auto operator<=>(const Rule&) const = default;
 };
 

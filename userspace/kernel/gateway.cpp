@@ -217,6 +217,9 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!memory) {
         return tl::unexpected(memory.error());
     }
+    if (auto ours = check_table_names_file(instance_); !ours) {
+        return tl::unexpected(ours.error());
+    }
     const auto features = probe_features();
     if (!features) {
         return tl::unexpected(features.error());
@@ -300,6 +303,7 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
     if (!here || !interfaces) {
         return tl::unexpected(here ? interfaces.error() : here.error());
     }
+    discard_unfinished_table_names(instance_);
     Memory memory = journal(preparation, *here);
     if (const auto written = write_memory(instance_, memory); !written) {
         return written;
@@ -342,6 +346,7 @@ Result<bool> Gateway::remove(const Progress& progress) {
     if (!actual) {
         return tl::unexpected(actual.error());
     }
+    discard_unfinished_table_names(instance_);
     const Plan plan = make_removal_plan(*actual, *memory);
     const ExpeditedRcu expedited;
     const InterfaceNames names(seen->facts.interfaces);

@@ -98,7 +98,8 @@ void add_rule(RoutesAndRules& all, const nlmsghdr* message, uint8_t family) {
               .input_interface = attributes.text(FRA_IIFNAME),
               .output_interface = attributes.text(FRA_OIFNAME),
               .table = attributes.u32(FRA_TABLE),
-              .suppress_prefix_length = std::nullopt};
+              .suppress_prefix_length = std::nullopt,
+              .inverted = (header->flags & FIB_RULE_INVERT) != 0};
     if (const auto source = attributes.address(FRA_SRC)) {
         rule.source = Prefix(*source, header->src_len);
     }
