@@ -303,7 +303,6 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
     if (!here || !interfaces) {
         return tl::unexpected(here ? interfaces.error() : here.error());
     }
-    discard_unfinished_table_names(instance_);
     Memory memory = journal(preparation, *here);
     if (const auto written = write_memory(instance_, memory); !written) {
         return written;
@@ -346,7 +345,6 @@ Result<bool> Gateway::remove(const Progress& progress) {
     if (!actual) {
         return tl::unexpected(actual.error());
     }
-    discard_unfinished_table_names(instance_);
     const Plan plan = make_removal_plan(*actual, *memory);
     const ExpeditedRcu expedited;
     const InterfaceNames names(seen->facts.interfaces);
