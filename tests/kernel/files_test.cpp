@@ -79,6 +79,18 @@ TEST_CASE("a file that can't be written stays as it was, and says why") {
 
 TEST_CASE("the instance's directory is there while it is needed") {
     LINKBAL_OWN_FILES();
+    const mode_t former = umask(0);
+    CHECK(InstanceLock::acquire("linkbal", no_patience));
+    CHECK(!fs::exists(run));
+    const auto first = InstanceLock::acquire("linkbal", no_patience);
+    umask(former);
+    CHECK((fs::status(run).permissions() & fs::perms::others_write) == fs::perms::none);
+    CHECK(refusal(InstanceLock::acquire("linkbal", no_patience)).find("process") !=
+          std::string::npos);
+}
+
+TEST_CASE("what a killed process left behind is cleared away under the lock") {
+    LINKBAL_OWN_FILES();
     put(unfinished_path(run / "state.json"), "{");
     put(unfinished_path(names_path), "# Routing tab");
     {

@@ -141,7 +141,8 @@ bool describe_elements(const nlmsghdr* message, Lines& lines) {
     std::vector<std::string> elements;
     nftnl_set_elem_foreach(set.get(), describe_element, &elements);
     for (const auto& element : elements) {
-        lines.push_back({"4" + name + element, fmt::format("element of {}: {}", name, element)});
+        lines.push_back(
+            {fmt::format("4{}{}", name, element), fmt::format("element of {}: {}", name, element)});
     }
     return true;
 }

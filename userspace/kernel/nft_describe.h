@@ -17,6 +17,6 @@ namespace linkbal {
 std::optional<std::vector<std::string>> nft_describe(const std::vector<NfnetlinkMessage>& messages);
 
 // True for the message of a table that linkbal wrote, whatever version of it: by its comment.
-bool nft_is_ours(const NfnetlinkMessage& table);
+bool nft_is_ours(const NfnetlinkMessage& message);
 
 } // namespace linkbal

@@ -223,8 +223,8 @@ class Writer {
     }
 
   private:
-    std::string set(const SetType& type, const std::vector<Element>& elements);
-    void elements(const std::string& name, std::span<const Element> elements);
+    std::string set(const SetType& type, const std::vector<Element>& list);
+    void elements(const std::string& name, std::span<const Element> list);
 
     const std::string& table_;
     std::vector<NftMessage>& out_;

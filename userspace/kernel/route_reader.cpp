@@ -48,7 +48,7 @@ std::vector<NextHop> multipath_from(const nlattr* attribute, const InterfaceName
         hops.push_back({.gateway = gateway_from(attributes),
                         .device = names.name(static_cast<uint32_t>(hop->rtnh_ifindex)),
                         .weight = hop->rtnh_hops + 1U});
-        left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
+        left -= RTNH_ALIGN(hop->rtnh_len);
         hop = RTNH_NEXT(hop);
     }
     std::ranges::sort(hops, {}, &NextHop::device);

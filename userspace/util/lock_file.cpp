@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cerrno>
+#include <system_error>
 #include <thread>
 
 #include <fcntl.h>
@@ -23,14 +24,29 @@ bool still_there(const Fd& file, const std::filesystem::path& path) {
            held.st_ino == named.st_ino;
 }
 
+// Nobody else may write in it, whatever the umask: what lies there is believed. No error where it is
+// gone again: the former holder of the lock has removed it.
+std::error_code make_directory(const std::filesystem::path& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path.parent_path(), error);
+    if (error || ::mkdir(path.c_str(), 0755) == 0) {
+        return error;
+    }
+    error.assign(errno, std::generic_category());
+    std::error_code ignored;
+    const bool in_the_way =
+        std::filesystem::exists(std::filesystem::symlink_status(path, ignored)) &&
+        !std::filesystem::is_directory(path, ignored);
+    return error == std::errc::file_exists && !in_the_way ? std::error_code() : error;
+}
+
 } // namespace
 
 Result<LockFile> LockFile::acquire(const std::filesystem::path& path,
                                    std::chrono::milliseconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
-        std::error_code directory;
-        std::filesystem::create_directories(path.parent_path(), directory);
+        const std::error_code directory = make_directory(path.parent_path());
         Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
         // The former holder may have removed the directory in between; then there was no error.
         if (const int code = errno; !file && (code != ENOENT || directory)) {
