@@ -18,6 +18,8 @@
 
 namespace linkbal {
 
+enum class MissingDevices : uint8_t { refused, skipped };
+
 // Summed over all CPUs.
 struct DatapathCounters {
     std::array<lb_uplink_counters, LB_UPLINK_IDS> uplinks{}; // by uplink id
@@ -57,9 +59,11 @@ class Datapath {
     // name counts from zero.
     Status set_uplinks(std::span<const DatapathUplink> uplinks);
     // Which devices are the LAN's and which are uplinks; an interface that is missing is an error
-    // and changes nothing.
+    // and changes nothing, unless it is to be skipped: where something is undone. An uplink without
+    // a device, as read() gives it when that is gone, is passed over.
     Status set_devices(std::span<const std::string> lan_devices,
-                       std::span<const DatapathUplink> uplinks);
+                       std::span<const DatapathUplink> uplinks,
+                       MissingDevices missing = MissingDevices::refused);
 
     // Detaches and unpins everything of this instance; content if there is nothing.
     Status remove();
