@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 std::string link_ids(const Datapath& datapath, const DatapathState& state) {
     std::string ids;
     for (const auto& attachment : wanted_attachments(state)) {
-        const auto name = pin_name(attachment.device) + "-";
-        const auto direction = std::string(attach_direction(attachment.role));
+        const auto name =
+            fmt::format("{}-{}", pin_name(attachment.device), attach_program(attachment.role));
         ids += output_of("bpftool link show pinned " + datapath.directory() + "/links/" + name +
                          " | cut -d: -f1");
     }
@@ -66,6 +66,7 @@ TEST_CASE("an upgrade keeps seed, maps and links, and can be undone") {
     bring_up(datapath, wanted);
     const auto seed = object_settings(need(open_object(datapath.directory())))->hash_seed;
     const auto links = link_ids(datapath, wanted);
+    REQUIRE_FALSE(links.empty());
 
     wanted.mark_mask = 0x0000ff00;
     const auto former = need(datapath.install(need(datapath.load(wanted))));
@@ -111,7 +112,7 @@ TEST_CASE("a detached link and a vanished device are seen") {
     const auto wanted = two_uplinks(has_tcx());
     bring_up(datapath, wanted);
     const Attachment lan{"lan0", AttachRole::lan_ingress, true};
-    command("bpftool link detach pinned " + datapath.directory() + "/links/lan0-ingress");
+    command("bpftool link detach pinned " + datapath.directory() + "/links/lan0-lb_classify");
     CHECK(actual(datapath).outdated == std::vector{lan});
     need(datapath.attach(lan));
     CHECK(actual(datapath).attachments == wanted_attachments(wanted));

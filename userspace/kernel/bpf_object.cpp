@@ -264,7 +264,11 @@ Status pin_object(const BpfObject& object, const std::string& directory) {
 
 Status unpin_object(const std::string& directory) {
     const auto programs = program_directory(directory);
-    for (const auto& name : list_directory(programs)) {
+    const auto pins = list_directory(programs);
+    if (!pins) {
+        return tl::unexpected(pins.error());
+    }
+    for (const auto& name : *pins) {
         if (auto removed = remove_pin(fmt::format("{}/{}", programs, name)); !removed) {
             return removed;
         }

@@ -247,6 +247,19 @@ Status Datapath::attach(const Attachment& attachment) {
     return attach_to_device(directory_, attachment, *program);
 }
 
+Result<Fd> Datapath::attached_program(const Attachment& attachment) const {
+    return linkbal::attached_program(directory_, attachment);
+}
+
+Status Datapath::put_back(const Attachment& attachment, const Fd& program) {
+    const auto ifindex = interface_index(attachment.device);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
+    }
+    return program && *ifindex != 0 ? attach_to_device(directory_, attachment, program)
+                                    : detach(attachment);
+}
+
 Status Datapath::detach(const Attachment& attachment) {
     return detach_from_device(directory_, attachment);
 }

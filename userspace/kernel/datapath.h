@@ -48,6 +48,11 @@ class Datapath {
 
     // Puts the pinned program on the device, or in the place of the one that we have there.
     Status attach(const Attachment& attachment);
+    // What runs at this place now, of ours, whatever its role; an invalid Fd if there is nothing.
+    // Undo of attach() and of detach(): put_back() what was there before.
+    [[nodiscard]] Result<Fd> attached_program(const Attachment& attachment) const;
+    // Detaches if `program` is invalid; content if the device is gone.
+    Status put_back(const Attachment& attachment, const Fd& program);
     // Content if it is not there.
     Status detach(const Attachment& attachment);
 
