@@ -10,7 +10,7 @@
 #include "kernel/bpffs.h"
 #include "kernel/expedited_rcu.h"
 #include "kernel/libbpf_log.h"
-#include "test_instance.h"
+#include "two_uplinks.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -19,83 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* instance_name = "linkbal-test";
-
-// Someone else's: a classic BPF program that matches nothing.
-const std::string foreign_filter = "bpf bytecode '1,6 0 0 0,' flowid 1:1";
-
-DatapathState two_uplinks(bool use_tcx) {
-    DatapathState state;
-    state.mark_mask = 0x00ff0000;
-    state.use_tcx = use_tcx;
-    state.lan_devices = {"lan0"};
-    state.uplinks = {{1, "velox1", "wan0", 3}, {2, "velox2", "wan1.7", 1}};
-    const std::vector<WeightedUplink> weights = {{1, 3}, {2, 1}};
-    state.buckets = {assign_buckets({}, weights), {}};
-    state.bypass = {Prefix::parse("192.0.2.0/24").value(),
-                    Prefix::parse("2001:db8:1::/48").value()};
-    std::ranges::sort(state.bypass);
-    return state;
-}
-
-bool has_tcx() { return need(probe_features()).tcx; }
-
-std::vector<bool> attach_modes() {
-    return has_tcx() ? std::vector{true, false} : std::vector{false};
-}
-
-void make_devices() {
-    make_veth("lan0", "host0");
-    make_veth("wan0", "router0");
-    make_veth("wan1.7", "router1");
-}
-
-void fill(Datapath& datapath, const DatapathState& state) {
-    need(datapath.set_devices(state.lan_devices, state.uplinks));
-    need(datapath.set_uplinks(state.uplinks));
-    need(datapath.set_bypass(state.bypass));
-    for (const Family family : families) {
-        need(datapath.set_buckets(family, state.buckets.at(static_cast<size_t>(family))));
-    }
-}
-
-void attach_all(Datapath& datapath, const DatapathState& state) {
-    for (const auto& attachment : wanted_attachments(state)) {
-        need(datapath.attach(attachment));
-    }
-}
-
-// As a first `up` does it.
-void bring_up(Datapath& datapath, const DatapathState& state) {
-    need(datapath.install(need(datapath.load(state))));
-    fill(datapath, state);
-    attach_all(datapath, state);
-}
-
-ActualDatapath actual(const Datapath& datapath) {
-    const auto found = need(datapath.read());
-    REQUIRE(found.has_value());
-    return *found;
-}
-
-std::string programs_on_devices() { return output_of("bpftool -j net"); }
 // Ids of links: the same ones, if they were updated and not made anew.
 std::string link_ids(const Datapath& datapath, const DatapathState& state) {
     std::string ids;
     for (const auto& attachment : wanted_attachments(state)) {
-        const auto name = pin_name(attachment.device) + "-";
-        const auto direction = std::string(attach_direction(attachment.role));
+        const auto name =
+            fmt::format("{}-{}", pin_name(attachment.device), attach_program(attachment.role));
         ids += output_of("bpftool link show pinned " + datapath.directory() + "/links/" + name +
-                         direction + " | cut -d: -f1");
+                         " | cut -d: -f1");
     }
     return ids;
-}
-std::string filters_of(const std::string& device) {
-    return output_of("tc filter show dev " + device + " ingress") +
-           output_of("tc filter show dev " + device + " egress");
-}
-std::string qdiscs_of(const std::string& device) {
-    return output_of("tc qdisc show dev " + device);
 }
 
 } // namespace
@@ -133,6 +66,7 @@ TEST_CASE("an upgrade keeps seed, maps and links, and can be undone") {
     bring_up(datapath, wanted);
     const auto seed = object_settings(need(open_object(datapath.directory())))->hash_seed;
     const auto links = link_ids(datapath, wanted);
+    REQUIRE_FALSE(links.empty());
 
     wanted.mark_mask = 0x0000ff00;
     const auto former = need(datapath.install(need(datapath.load(wanted))));
@@ -178,7 +112,7 @@ TEST_CASE("a detached link and a vanished device are seen") {
     const auto wanted = two_uplinks(has_tcx());
     bring_up(datapath, wanted);
     const Attachment lan{"lan0", AttachRole::lan_ingress, true};
-    command("bpftool link detach pinned " + datapath.directory() + "/links/lan0-ingress");
+    command("bpftool link detach pinned " + datapath.directory() + "/links/lan0-lb_classify");
     CHECK(actual(datapath).outdated == std::vector{lan});
     need(datapath.attach(lan));
     CHECK(actual(datapath).attachments == wanted_attachments(wanted));

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/attachments.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
+#include <optional>
 #include <string_view>
-
-#include <net/if.h>
 
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/clsact.h"
+#include "kernel/interface_index.h"
 #include "kernel/tcx.h"
 
 namespace linkbal {
@@ -22,14 +22,13 @@ std::string qdiscs(const std::string& directory) { return directory + "/qdiscs";
 
 bool is_ingress(const Attachment& attachment) { return attachment.role == AttachRole::lan_ingress; }
 
-std::string entry_name(const Attachment& attachment) {
-    return fmt::format("{}-{}", pin_name(attachment.device), attach_direction(attachment.role));
+// Links and filters are written down in the same way.
+std::string notes(const std::string& directory, bool tcx) {
+    return tcx ? links(directory) : filters(directory);
 }
-std::string link_path(const std::string& directory, const Attachment& attachment) {
-    return fmt::format("{}/{}", links(directory), entry_name(attachment));
-}
-std::string filter_path(const std::string& directory, const Attachment& attachment) {
-    return fmt::format("{}/{}", filters(directory), entry_name(attachment));
+std::string note_path(const std::string& directory, const Attachment& attachment) {
+    return fmt::format("{}/{}-{}", notes(directory, attachment.tcx), pin_name(attachment.device),
+                       attach_program(attachment.role));
 }
 std::string qdisc_path(const std::string& directory, std::string_view device, uint32_t ifindex) {
     return fmt::format("{}/{}@{}", qdiscs(directory), pin_name(device), ifindex);
@@ -37,6 +36,116 @@ std::string qdisc_path(const std::string& directory, std::string_view device, ui
 
 std::string describe(const Attachment& attachment) {
     return fmt::format("interface {} {}", attachment.device, attach_direction(attachment.role));
+}
+
+bool is_same_place(const Attachment& a, const Attachment& b) {
+    return a.device == b.device && a.tcx == b.tcx && is_ingress(a) == is_ingress(b);
+}
+
+struct Note {
+    std::string path;
+    Attachment attachment;
+};
+
+// "DEVICE-PROGRAM", of an unfinished pin with a mark behind it. The first versions wrote
+// "DEVICE-DIRECTION".
+Note parse_note(const std::string& parent, std::string_view name, bool tcx) {
+    const auto finished = name.substr(0, name.size() - (is_unfinished(name) ? 1 : 0));
+    const auto dash = std::min(finished.rfind('-'), finished.size());
+    const auto program = finished.substr(std::min(dash + 1, finished.size()));
+    const auto fallback =
+        program == "ingress" ? AttachRole::lan_ingress : AttachRole::uplink_egress;
+    return {fmt::format("{}/{}", parent, name),
+            {interface_of_pin(finished.substr(0, dash)),
+             role_of_program(program).value_or(fallback), tcx}};
+}
+
+// Unfinished ones last: those were to take the others' places.
+Result<std::vector<Note>> read_notes(const std::string& directory, bool tcx) {
+    const auto parent = notes(directory, tcx);
+    const auto names = list_directory(parent);
+    if (!names) {
+        return tl::unexpected(names.error());
+    }
+    std::vector<Note> found;
+    std::ranges::transform(*names, std::back_inserter(found),
+                           [&](const std::string& name) { return parse_note(parent, name, tcx); });
+    std::ranges::stable_partition(found,
+                                  [](const Note& note) { return !is_unfinished(note.path); });
+    return found;
+}
+
+Result<std::vector<Note>> notes_of_place(const std::string& directory,
+                                         const Attachment& attachment) {
+    auto found = read_notes(directory, attachment.tcx);
+    if (found) {
+        std::erase_if(
+            *found, [&](const Note& note) { return !is_same_place(note.attachment, attachment); });
+    }
+    return found;
+}
+
+// What is written down for this place gets the name that it is to have: its role changes, or it was
+// left unfinished. True if there is anything.
+Result<bool> settle(const std::string& directory, const Attachment& attachment) {
+    const auto found = notes_of_place(directory, attachment);
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    const auto path = note_path(directory, attachment);
+    for (const auto& note : *found) {
+        const auto renamed = note.path == path ? Status() : rename_pin(note.path, path);
+        if (!renamed) {
+            return tl::unexpected(renamed.error());
+        }
+    }
+    return !found->empty();
+}
+
+Result<Fd> open_program(uint32_t id) {
+    Fd program(id == 0 ? -1 : bpf_prog_get_fd_by_id(id));
+    if (id != 0 && !program && errno != ENOENT) {
+        return fail_errno(errno, fmt::format("opening the BPF program {}", id));
+    }
+    return program;
+}
+
+std::optional<AttachRole> role_of(const Fd& program) {
+    bpf_prog_info info{};
+    __u32 size = sizeof(info);
+    return program && bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0
+               ? role_of_program(info.name)
+               : std::nullopt;
+}
+
+// The program that runs at a note's place, 0 if there is none.
+Result<uint32_t> running_program(const Note& note) {
+    const auto ifindex = interface_index(note.attachment.device);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
+    }
+    if (!note.attachment.tcx) {
+        return *ifindex == 0 ? Result<uint32_t>(0)
+                             : clsact_program(*ifindex, is_ingress(note.attachment));
+    }
+    const auto link = tcx_query(note.path);
+    if (!link) {
+        return tl::unexpected(link.error());
+    }
+    return link->ifindex != 0 && link->ifindex == *ifindex ? link->program_id : 0;
+}
+
+// Its role is that of the program which runs: a process may have been killed after it renamed the
+// note and before it replaced the program.
+Result<FoundAttachment> look_at(const Note& note) {
+    const auto id = running_program(note);
+    const auto program = id ? open_program(*id) : tl::unexpected(id.error());
+    if (!program) {
+        return tl::unexpected(program.error());
+    }
+    auto attachment = note.attachment;
+    attachment.role = role_of(*program).value_or(attachment.role);
+    return FoundAttachment{attachment, is_unfinished(note.path) ? 0 : *id};
 }
 
 Status with_directories(const std::vector<std::string>& paths) {
@@ -48,138 +157,221 @@ Status with_directories(const std::vector<std::string>& paths) {
     return {};
 }
 
-Status attach_clsact(const std::string& directory, const Attachment& attachment, const Fd& program,
-                     uint32_t ifindex) {
-    // Written down first: a note without a filter is mended, a filter without a note is lost.
-    const auto noted = with_directories(
-        {filters(directory), qdiscs(directory), filter_path(directory, attachment)});
-    if (!noted) {
+Status attach_tcx(const std::string& directory, const Attachment& attachment, const Fd& program,
+                  uint32_t ifindex) {
+    if (auto made = make_directory(links(directory)); !made) {
+        return made;
+    }
+    if (const auto settled = settle(directory, attachment); !settled) {
+        return tl::unexpected(settled.error());
+    }
+    return tcx_attach(program.get(), ifindex, is_ingress(attachment),
+                      note_path(directory, attachment));
+}
+
+Status make_qdisc(const std::string& note, uint32_t ifindex) {
+    if (auto noted = make_directory(note); !noted) {
         return noted;
     }
-    const auto made_qdisc = clsact_attach(program.get(), ifindex, is_ingress(attachment));
-    if (!made_qdisc) {
-        (void)remove_directory(filter_path(directory, attachment));
-        return tl::unexpected(made_qdisc.error());
+    const auto made = clsact_add_qdisc(ifindex);
+    if (!made || !*made) {
+        auto removed = remove_directory(note);
+        return made ? removed : tl::unexpected(made.error());
     }
-    return *made_qdisc ? make_directory(qdisc_path(directory, attachment.device, ifindex))
-                       : Status();
+    return {};
 }
 
-bool has_filter_notes(const std::string& directory, const std::string& device) {
-    const auto prefix = pin_name(device) + "-";
-    for (const auto& name : list_directory(filters(directory))) {
-        if (name == prefix + "ingress" || name == prefix + "egress") {
-            return true;
+// Others' filters and none of ours: our qdisc was removed, and this one is somebody else's.
+Status forget_foreign_qdisc(const std::string& note, uint32_t ifindex) {
+    for (const bool ingress : {true, false}) {
+        const auto ours = clsact_program(ifindex, ingress);
+        if (!ours || *ours != 0) {
+            return ours ? Status() : tl::unexpected(ours.error());
         }
     }
-    return false;
+    const auto used = clsact_has_filters(ifindex);
+    if (!used || !*used) {
+        return used ? Status() : tl::unexpected(used.error());
+    }
+    return remove_directory(note);
 }
 
-Status release_qdisc(const std::string& directory, const std::string& device, uint32_t ifindex) {
-    const auto prefix = pin_name(device) + "@";
-    for (const auto& name : list_directory(qdiscs(directory))) {
-        if (!name.starts_with(prefix)) {
+Status attach_clsact(const std::string& directory, const Attachment& attachment, const Fd& program,
+                     uint32_t ifindex) {
+    const auto kind = clsact_qdisc_kind(ifindex);
+    if (!kind) {
+        return tl::unexpected(kind.error());
+    }
+    if (*kind == "ingress") {
+        return fail(
+            "there is an ingress qdisc, which holds no egress filters and which clsact "
+            "can't stand beside: use TCX (attach = \"tcx\", Linux 6.6 and later), or replace "
+            "it with `tc qdisc del dev {0} ingress` and `tc qdisc add dev {0} clsact`",
+            attachment.device);
+    }
+    if (auto made = with_directories({filters(directory), qdiscs(directory)}); !made) {
+        return made;
+    }
+    const auto settled = settle(directory, attachment);
+    if (!settled) {
+        return tl::unexpected(settled.error());
+    }
+    const auto note = qdisc_path(directory, attachment.device, ifindex);
+    auto attached = make_directory(note_path(directory, attachment))
+                        .and_then([&] {
+                            return kind->empty() ? make_qdisc(note, ifindex)
+                                                 : forget_foreign_qdisc(note, ifindex);
+                        })
+                        .and_then([&] {
+                            return clsact_attach(program.get(), ifindex, is_ingress(attachment));
+                        });
+    if (!attached && !*settled) {
+        (void)detach_from_device(directory, attachment); // the first error is the one to report
+    }
+    return attached;
+}
+
+struct QdiscNote {
+    std::string path, device;
+    std::string expected_path; // with the index that the device has now
+    uint32_t ifindex = 0;
+};
+
+Result<std::vector<QdiscNote>> read_qdisc_notes(const std::string& directory) {
+    const auto names = list_directory(qdiscs(directory));
+    if (!names) {
+        return tl::unexpected(names.error());
+    }
+    std::vector<QdiscNote> found;
+    for (const auto& name : *names) {
+        const auto device = interface_of_pin(std::string_view(name).substr(0, name.rfind('@')));
+        const auto ifindex = interface_index(device);
+        if (!ifindex) {
+            return tl::unexpected(ifindex.error());
+        }
+        found.push_back({qdiscs(directory) + "/" + name, device,
+                         qdisc_path(directory, device, *ifindex), *ifindex});
+    }
+    return found;
+}
+
+// Of devices that have no filter of ours any more.
+Status release_qdiscs(const std::string& directory) {
+    const auto filter_notes = read_notes(directory, false);
+    const auto qdisc_notes = read_qdisc_notes(directory);
+    if (!filter_notes || !qdisc_notes) {
+        return tl::unexpected(filter_notes ? qdisc_notes.error() : filter_notes.error());
+    }
+    for (const auto& note : *qdisc_notes) {
+        const bool in_use = std::ranges::any_of(*filter_notes, [&](const Note& filter) {
+            return filter.attachment.device == note.device;
+        });
+        if (in_use) {
             continue;
         }
-        const auto path = qdiscs(directory) + "/" + name;
-        if (path == qdisc_path(directory, device, ifindex)) {
-            if (auto removed = clsact_remove_qdisc(ifindex); !removed) {
-                return removed;
-            }
-        }
-        if (auto removed = remove_directory(path); !removed) {
+        // With another index it is another device, which only has the name.
+        auto removed =
+            note.path == note.expected_path ? clsact_remove_qdisc(note.ifindex) : Status();
+        if (removed = removed.and_then([&] { return remove_directory(note.path); }); !removed) {
             return removed;
         }
     }
     return {};
 }
 
-Status detach_clsact(const std::string& directory, const Attachment& attachment) {
-    const uint32_t ifindex = if_nametoindex(attachment.device.c_str());
-    const auto detached = ifindex == 0 ? Status() : clsact_detach(ifindex, is_ingress(attachment));
-    if (!detached) {
-        return detached;
+Status remove_filter(const Note& note) {
+    const auto ifindex = interface_index(note.attachment.device);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
     }
-    if (auto removed = remove_directory(filter_path(directory, attachment)); !removed) {
-        return removed;
-    }
-    return has_filter_notes(directory, attachment.device)
-               ? Status()
-               : release_qdisc(directory, attachment.device, ifindex);
+    const auto detached =
+        *ifindex == 0 ? Status() : clsact_detach(*ifindex, is_ingress(note.attachment));
+    return detached.and_then([&] { return remove_directory(note.path); });
 }
 
-std::string program_name(uint32_t id) {
-    const Fd program(bpf_prog_get_fd_by_id(id));
-    bpf_prog_info info{};
-    __u32 size = sizeof(info);
-    return program && bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0 ? info.name : "";
-}
-
-// "DEVICE-DIRECTION". What an egress program is for shows only when it is known.
-Attachment parse_entry(std::string_view name, bool tcx, uint32_t program_id) {
-    const auto dash = name.rfind('-');
-    const bool ingress = name.substr(dash + 1) == "ingress";
-    const auto fallback = ingress ? AttachRole::lan_ingress : AttachRole::uplink_egress;
-    return {interface_of_pin(name.substr(0, dash)),
-            role_of_program(program_name(program_id)).value_or(fallback), tcx};
+Status remove_noted(const std::vector<Note>& found) {
+    for (const auto& note : found) {
+        auto removed = note.attachment.tcx ? tcx_detach(note.path) : remove_filter(note);
+        if (!removed) {
+            return tl::unexpected(removed.error().within(describe(note.attachment)));
+        }
+    }
+    return {};
 }
 
 } // namespace
 
 Status attach_to_device(const std::string& directory, const Attachment& attachment,
                         const Fd& program) {
-    const uint32_t ifindex = if_nametoindex(attachment.device.c_str());
-    if (ifindex == 0) {
-        return tl::unexpected(fail_errno(ENODEV, describe(attachment)).value());
+    const auto ifindex = interface_index(attachment.device);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
     }
-    auto attached = Status();
-    if (!attachment.tcx) {
-        attached = attach_clsact(directory, attachment, program, ifindex);
-    } else if (attached = with_directories({links(directory)}); attached) {
-        attached = tcx_attach(program.get(), ifindex, is_ingress(attachment),
-                              link_path(directory, attachment));
+    if (*ifindex == 0) {
+        return fail_errno(ENODEV, describe(attachment));
     }
+    auto noted = attachment;
+    noted.role = role_of(program).value_or(attachment.role);
+    const auto attached = noted.tcx ? attach_tcx(directory, noted, program, *ifindex)
+                                    : attach_clsact(directory, noted, program, *ifindex);
     return attached.map_error(
         [&](const Error& error) { return error.within(describe(attachment)); });
 }
 
+Result<Fd> attached_program(const std::string& directory, const Attachment& attachment) {
+    const auto found = notes_of_place(directory, attachment);
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    if (found->empty()) {
+        return Fd();
+    }
+    const auto id = running_program(found->back());
+    return id ? open_program(*id) : tl::unexpected(id.error());
+}
+
 Status detach_from_device(const std::string& directory, const Attachment& attachment) {
-    const auto detached = attachment.tcx ? tcx_detach(link_path(directory, attachment))
-                                         : detach_clsact(directory, attachment);
-    return detached.map_error(
-        [&](const Error& error) { return error.within(describe(attachment)); });
+    const auto found = notes_of_place(directory, attachment);
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    auto removed = remove_noted(*found);
+    return removed && !attachment.tcx ? release_qdiscs(directory) : removed;
 }
 
 Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory) {
     std::vector<FoundAttachment> found;
-    for (const auto& name : list_directory(links(directory))) {
-        const auto link = tcx_query(links(directory) + "/" + name);
-        if (!link) {
-            return tl::unexpected(link.error());
+    for (const bool tcx : {true, false}) {
+        const auto written = read_notes(directory, tcx);
+        if (!written) {
+            return tl::unexpected(written.error());
         }
-        auto attachment = parse_entry(name, true, link->program_id);
-        const bool alive =
-            link->ifindex != 0 && link->ifindex == if_nametoindex(attachment.device.c_str());
-        found.push_back({std::move(attachment), alive ? link->program_id : 0});
-    }
-    for (const auto& name : list_directory(filters(directory))) {
-        auto attachment = parse_entry(name, false, 0);
-        const uint32_t ifindex = if_nametoindex(attachment.device.c_str());
-        const uint32_t program = ifindex == 0 ? 0 : clsact_program(ifindex, is_ingress(attachment));
-        found.push_back({parse_entry(name, false, program), program});
+        for (const auto& note : *written) {
+            auto seen = look_at(note);
+            if (!seen) {
+                return tl::unexpected(seen.error());
+            }
+            std::erase_if(found, [&](const FoundAttachment& other) {
+                return is_same_place(other.attachment, seen->attachment);
+            });
+            found.push_back(*std::move(seen));
+        }
     }
     return found;
 }
 
 Status detach_all(const std::string& directory) {
-    const auto found = find_attachments(directory);
-    if (!found) {
-        return tl::unexpected(found.error());
-    }
-    for (const auto& [attachment, program] : *found) {
-        if (auto detached = detach_from_device(directory, attachment); !detached) {
-            return detached;
+    for (const bool tcx : {true, false}) {
+        const auto found = read_notes(directory, tcx);
+        if (!found) {
+            return tl::unexpected(found.error());
         }
+        if (auto removed = remove_noted(*found); !removed) {
+            return removed;
+        }
+    }
+    if (auto released = release_qdiscs(directory); !released) {
+        return released;
     }
     for (const auto& path : {links(directory), filters(directory), qdiscs(directory)}) {
         if (auto removed = remove_directory(path); !removed) {

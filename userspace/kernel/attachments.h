@@ -2,9 +2,12 @@
 // Which of an instance's programs sit on which devices. What was attached is written down in bpffs,
 // so that it is found again whatever became of the rest:
 //
-//   links/DEVICE-DIRECTION    the link (TCX)
-//   filters/DEVICE-DIRECTION  an empty directory: our filter is in the device's clsact qdisc
-//   qdiscs/DEVICE@IFINDEX     an empty directory: we made that qdisc
+//   links/DEVICE-PROGRAM    the link (TCX)
+//   filters/DEVICE-PROGRAM  an empty directory: our filter is in the device's clsact qdisc
+//   qdiscs/DEVICE@IFINDEX   an empty directory: there was no such qdisc before we made it
+//
+// A device has one of them for a direction at most. Notes are written before what they tell of is
+// done: one that is ahead of the kernel is mended, a filter that no note tells of would be lost.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +22,15 @@ namespace linkbal {
 
 struct FoundAttachment {
     Attachment attachment;
-    uint32_t program_id = 0; // 0: nothing is attached there any more
+    uint32_t program_id = 0; // 0: nothing is attached there any more, or only by halves
 };
 
-// `directory` is the instance's; `program` is the one that the attachment's role asks for.
+// `directory` is the instance's; `program` is the one that the attachment's role asks for, or a
+// former one of that direction.
 Status attach_to_device(const std::string& directory, const Attachment& attachment,
                         const Fd& program);
+// The program of ours that is at this place now, whatever its role; an invalid Fd if there is none.
+Result<Fd> attached_program(const std::string& directory, const Attachment& attachment);
 Status detach_from_device(const std::string& directory, const Attachment& attachment);
 Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory);
 // All of them, and the directories.

@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <memory>
-#include <set>
 #include <string_view>
 #include <vector>
 
@@ -40,8 +39,9 @@ std::string program_path(const std::string& directory, std::string_view name) {
 }
 
 bpf_map* find_map(const linkbal_bpf& skeleton, std::string_view name) {
-    return name == settings_name ? skeleton.maps.rodata_settings
-                                 : bpf_object__find_map_by_name(skeleton.obj, name.data());
+    return name == settings_name
+               ? skeleton.maps.rodata_settings
+               : bpf_object__find_map_by_name(skeleton.obj, std::string(name).c_str());
 }
 
 bool is_compatible(const bpf_map* map, const bpf_map_info& there) {
@@ -51,32 +51,103 @@ bool is_compatible(const bpf_map* map, const bpf_map_info& there) {
            there.map_flags == bpf_map__map_flags(map);
 }
 
-// The settings are part of the programs, so each load has its own.
-Status reuse_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
-    for (const auto& [name, fd] : previous.maps) {
-        bpf_map* map = name == settings_name ? nullptr : find_map(skeleton, name);
-        const auto there = map_info(fd);
-        if (map == nullptr || !there || !is_compatible(map, *there)) {
+// What a map of maps holds shows in its entries only: the kernel tells nothing of its template. One
+// without entries is not worth taking over.
+Result<bool> has_compatible_entries(const bpf_map* inner, const Fd& outer) {
+    bool any = false;
+    for (uint32_t key = 0; key < LB_FAMILIES; ++key) {
+        const auto id = map_lookup<uint32_t>(outer, key);
+        if (!id) {
+            return tl::unexpected(id.error());
+        }
+        if (!id->has_value()) {
             continue;
         }
-        if (const int error = bpf_map__reuse_fd(map, fd.get()); error != 0) {
+        const Fd entry(bpf_map_get_fd_by_id(id->value_or(0)));
+        if (!entry) {
+            return fail_errno(errno, "opening a BPF map of buckets");
+        }
+        const auto there = map_info(entry);
+        if (!there || !is_compatible(inner, *there)) {
+            return there ? Result<bool>(false) : tl::unexpected(there.error());
+        }
+        any = true;
+    }
+    return any;
+}
+
+Result<bool> is_reusable(const linkbal_bpf& skeleton, const std::string& name, const Fd& fd) {
+    const bpf_map* map = find_map(skeleton, name);
+    const auto there = map_info(fd);
+    if (!there) {
+        return tl::unexpected(there.error());
+    }
+    if (map == nullptr || !is_compatible(map, *there)) {
+        return false;
+    }
+    bpf_map* inner = bpf_map__inner_map(find_map(skeleton, name));
+    return inner == nullptr ? Result<bool>(true) : has_compatible_entries(inner, fd);
+}
+
+// The settings are part of the programs, so each load has its own. `devices` and `uplinks` tell of
+// the same interfaces and go together: what one of them lacks could not be undone in the other.
+Result<MapNames> reusable_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
+    MapNames names;
+    for (const auto& [name, fd] : previous.maps) {
+        const auto fits = name == settings_name ? false : is_reusable(skeleton, name, fd);
+        if (!fits) {
+            return tl::unexpected(fits.error());
+        }
+        if (*fits) {
+            names.insert(name);
+        }
+    }
+    if (!names.contains("devices") || !names.contains("uplinks")) {
+        names.erase("devices");
+        names.erase("uplinks");
+    }
+    return names;
+}
+
+Status reuse_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
+    const auto names = reusable_maps(skeleton, previous);
+    if (!names) {
+        return tl::unexpected(names.error());
+    }
+    for (const auto& name : *names) {
+        const int fd = previous.maps.find(name)->second.get();
+        if (const int error = bpf_map__reuse_fd(find_map(skeleton, name), fd); error != 0) {
             return fail_errno(-error, fmt::format("taking over the BPF map {}", name));
         }
     }
     return {};
 }
 
-Fd duplicate(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+using Descriptors = std::map<std::string, Fd, std::less<>>;
 
-BpfObject take_descriptors(const linkbal_bpf& skeleton,
-                           const std::map<std::string_view, bpf_map*>& maps) {
+Status take(Descriptors& descriptors, std::string_view name, int fd) {
+    Fd copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!copy) {
+        return fail_errno(errno, fmt::format("taking over the descriptor of {}", name));
+    }
+    descriptors.emplace(name, std::move(copy));
+    return {};
+}
+
+Result<BpfObject> take_descriptors(const linkbal_bpf& skeleton,
+                                   const std::map<std::string_view, bpf_map*>& maps) {
     BpfObject object;
     for (const auto& [name, map] : maps) {
-        object.maps.emplace(name, duplicate(bpf_map__fd(map)));
+        if (auto taken = take(object.maps, name, bpf_map__fd(map)); !taken) {
+            return tl::unexpected(taken.error());
+        }
     }
     for (const auto name : program_names) {
-        const auto* program = bpf_object__find_program_by_name(skeleton.obj, name.data());
-        object.programs.emplace(name, duplicate(bpf_program__fd(program)));
+        const auto* program =
+            bpf_object__find_program_by_name(skeleton.obj, std::string(name).c_str());
+        if (auto taken = take(object.programs, name, bpf_program__fd(program)); !taken) {
+            return tl::unexpected(taken.error());
+        }
     }
     return object;
 }
@@ -138,6 +209,15 @@ Result<BpfObject> load_object(const lb_settings& settings, const BpfObject& prev
     return take_descriptors(*skeleton, maps);
 }
 
+Result<MapNames> reusable_maps(const BpfObject& object) {
+    if (!object_settings(object)) {
+        return MapNames{};
+    }
+    const LibbpfLog log;
+    const Skeleton skeleton(linkbal_bpf::open(), &linkbal_bpf::destroy);
+    return skeleton ? reusable_maps(*skeleton, object) : load_failure(errno, log);
+}
+
 Result<BpfObject> open_object(const std::string& directory) {
     BpfObject object;
     const auto open = [](auto& into, std::string_view name, const std::string& path) -> Status {
@@ -184,7 +264,11 @@ Status pin_object(const BpfObject& object, const std::string& directory) {
 
 Status unpin_object(const std::string& directory) {
     const auto programs = program_directory(directory);
-    for (const auto& name : list_directory(programs)) {
+    const auto pins = list_directory(programs);
+    if (!pins) {
+        return tl::unexpected(pins.error());
+    }
+    for (const auto& name : *pins) {
         if (auto removed = remove_pin(fmt::format("{}/{}", programs, name)); !removed) {
             return removed;
         }
@@ -213,10 +297,11 @@ std::optional<lb_settings> object_settings(const BpfObject& object) {
         return std::nullopt;
     }
     const auto settings = map_lookup<lb_settings>(map->second, uint32_t{0});
-    if (!settings || !*settings || (*settings)->abi_version != LB_ABI_VERSION) {
+    if (!settings) {
         return std::nullopt;
     }
-    return **settings;
+    const bool same_abi = settings->value_or(lb_settings{}).abi_version == LB_ABI_VERSION;
+    return same_abi ? *settings : std::nullopt;
 }
 
 bool is_complete(const BpfObject& object) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "linkbal/abi.h"
@@ -26,8 +27,13 @@ struct BpfObject {
 uint64_t embedded_object_id();
 
 // Loads the embedded object with `settings`. Maps of `previous` are taken over, contents and all,
-// where this binary would make them the same way. Nothing is pinned or attached.
+// where this binary would make them the same way (reusable_maps()). Nothing is pinned or attached.
 Result<BpfObject> load_object(const lb_settings& settings, const BpfObject& previous);
+
+using MapNames = std::set<std::string, std::less<>>;
+// The maps of `object` that load_object() would take over. The others may have any layout: their
+// contents are not to be read.
+Result<MapNames> reusable_maps(const BpfObject& object);
 
 // What is pinned below `directory`; pins that are missing are left out.
 Result<BpfObject> open_object(const std::string& directory);

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr char unfinished_mark = '~';
+
 // Empty where it may not be known: process 1 can have capabilities that we lack.
 fs::path mount_namespace(const std::string& process) {
     std::error_code error;
@@ -58,15 +60,22 @@ bool has_bpffs() {
            static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
 }
 
-Result<bool> mount_bpffs() {
-    if (has_bpffs()) {
-        return false;
-    }
-    if (in_private_mount_namespace()) {
+Status require_visible_bpffs() {
+    if (!has_bpffs() && in_private_mount_namespace()) {
         return fail(
             "{} is not a bpffs in this private mount namespace (`ip netns exec` makes one for "
             "each command): use `nsenter --net=/run/netns/NAME` instead",
             bpffs_path);
+    }
+    return {};
+}
+
+Result<bool> mount_bpffs() {
+    if (has_bpffs()) {
+        return false;
+    }
+    if (auto visible = require_visible_bpffs(); !visible) {
+        return tl::unexpected(visible.error());
     }
     if (mount("bpf", bpffs_path, "bpf", 0, "mode=0700") != 0) {
         return fail_errno(errno, fmt::format("mounting a bpffs on {}", bpffs_path));
@@ -75,7 +84,14 @@ Result<bool> mount_bpffs() {
 }
 
 Status unmount_bpffs() {
-    if (!has_bpffs() || !std::ranges::all_of(list_directory(bpffs_path), is_preloaded)) {
+    if (!has_bpffs()) {
+        return {};
+    }
+    const auto names = list_directory(bpffs_path);
+    if (!names) {
+        return tl::unexpected(names.error());
+    }
+    if (!std::ranges::all_of(*names, is_preloaded)) {
         return {};
     }
     if (umount(bpffs_path) != 0 && errno != EBUSY) {
@@ -87,7 +103,11 @@ Status unmount_bpffs() {
 std::string pin_name(std::string_view interface) {
     std::string name;
     for (const char c : interface) {
-        name += c == '.' ? "%2e" : c == '%' ? "%25" : std::string(1, c);
+        if (c == '.' || c == '%') {
+            name += c == '.' ? "%2e" : "%25";
+        } else {
+            name += c;
+        }
     }
     return name;
 }
@@ -110,11 +130,14 @@ Status make_directory(const std::string& path) {
     return {};
 }
 
-std::vector<std::string> list_directory(const std::string& path) {
+Result<std::vector<std::string>> list_directory(const std::string& path) {
     std::vector<std::string> names;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(path, error)) {
         names.push_back(entry.path().filename());
+    }
+    if (error && error.value() != ENOENT) {
+        return fail_errno(error.value(), fmt::format("listing {}", path));
     }
     std::ranges::sort(names);
     return names;
@@ -144,12 +167,23 @@ Result<Fd> open_pin(const std::string& path) {
 
 // rename() takes the old pin's place in one step; a pin can't be made over another.
 Status replace_pin(int fd, const std::string& path) {
-    const std::string next = path + "~";
+    const std::string next = path + unfinished_mark;
     if (auto cleared = remove_pin(next); !cleared) {
         return cleared;
     }
     if (bpf_obj_pin(fd, next.c_str()) != 0 || rename(next.c_str(), path.c_str()) != 0) {
-        return fail_errno(errno, fmt::format("pinning {}", path));
+        const int code = errno;
+        (void)remove_pin(next); // the first error is the one to report
+        return fail_errno(code, fmt::format("pinning {}", path));
+    }
+    return {};
+}
+
+bool is_unfinished(std::string_view path) { return path.ends_with(unfinished_mark); }
+
+Status rename_pin(const std::string& from, const std::string& to) {
+    if (rename(from.c_str(), to.c_str()) != 0) {
+        return fail_errno(errno, fmt::format("renaming the pin {} to {}", from, to));
     }
     return {};
 }

@@ -14,8 +14,11 @@ namespace linkbal {
 inline constexpr const char* bpffs_path = "/sys/fs/bpf";
 
 bool has_bpffs();
-// Mounts a bpffs on /sys/fs/bpf if there is none; true if it did. Refuses in the private mount
-// namespace that `ip netns exec` makes, where the pins would be gone with the command.
+// Refuses in the private mount namespace that `ip netns exec` makes, where the machine's bpffs is
+// hidden and pins would be gone with the command.
+Status require_visible_bpffs();
+// Mounts a bpffs on /sys/fs/bpf if there is none; true if it did. Refuses where require_visible_bpffs()
+// does.
 Result<bool> mount_bpffs();
 // Takes the mount away again unless something is pinned there.
 Status unmount_bpffs();
@@ -27,14 +30,18 @@ std::string interface_of_pin(std::string_view name);
 
 Status make_directory(const std::string& path);
 // Names in a directory, sorted; none where there is no such directory.
-std::vector<std::string> list_directory(const std::string& path);
+Result<std::vector<std::string>> list_directory(const std::string& path);
 // Both are content if there is nothing to remove; a directory must be empty.
 Status remove_pin(const std::string& path);
 Status remove_directory(const std::string& path);
 
 // Opens a pinned map, program or link; an invalid Fd where there is none.
 Result<Fd> open_pin(const std::string& path);
-// Pins, or puts it in the place of what is pinned there in one step.
+// Pins, or puts it in the place of what is pinned there in one step. A process that is killed in the
+// middle leaves an unfinished pin, whose name is `path` and "~".
 Status replace_pin(int fd, const std::string& path);
+bool is_unfinished(std::string_view path);
+// Renames a pin or a directory, in the place of what has that name.
+Status rename_pin(const std::string& from, const std::string& to);
 
 } // namespace linkbal

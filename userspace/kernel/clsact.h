@@ -4,19 +4,27 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "util/result.h"
 
 namespace linkbal {
 
-// Adds the filter, or replaces the program of ours; makes the qdisc if there is none and tells if
-// it did.
-Result<bool> clsact_attach(int program, uint32_t ifindex, bool ingress);
+// The kind of the qdisc at the place of clsact: "clsact", "ingress" (which has no egress: the kernel
+// puts egress filters among those of ingress), or empty where there is none.
+Result<std::string> clsact_qdisc_kind(uint32_t ifindex);
+// False if somebody else was faster.
+Result<bool> clsact_add_qdisc(uint32_t ifindex);
+// Removes the qdisc unless someone has a filter in it; content if there is none.
+Status clsact_remove_qdisc(uint32_t ifindex);
+// Ours or others', in either direction.
+Result<bool> clsact_has_filters(uint32_t ifindex);
+
+// Adds the filter, or replaces the program of ours. The qdisc must be there.
+Status clsact_attach(int program, uint32_t ifindex, bool ingress);
 // Content if there is no such filter, qdisc or device.
 Status clsact_detach(uint32_t ifindex, bool ingress);
-// Removes the qdisc unless someone has a filter in it.
-Status clsact_remove_qdisc(uint32_t ifindex);
 // The id of the program in our filter, 0 if there is none.
-uint32_t clsact_program(uint32_t ifindex, bool ingress);
+Result<uint32_t> clsact_program(uint32_t ifindex, bool ingress);
 
 } // namespace linkbal

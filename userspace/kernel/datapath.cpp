@@ -5,7 +5,6 @@
 #include <bit>
 #include <cerrno>
 
-#include <net/if.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -13,6 +12,7 @@
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/datapath_maps.h"
+#include "kernel/interface_index.h"
 
 namespace linkbal {
 
@@ -60,44 +60,77 @@ Status read_attachments(const std::string& directory, const BpfObject& object,
     return {};
 }
 
-std::vector<std::string> lan_names(const DeviceTable& devices) {
+Result<std::vector<std::string>> lan_names(const DeviceTable& devices) {
     std::vector<std::string> names;
     for (const auto& [ifindex, uplink] : devices) {
-        std::array<char, IF_NAMESIZE> name{};
-        if (uplink == LB_NO_UPLINK && if_indextoname(ifindex, name.data()) != nullptr) {
-            names.emplace_back(name.data());
+        auto name = uplink == LB_NO_UPLINK ? interface_name(ifindex) : std::string();
+        if (!name) {
+            return tl::unexpected(name.error());
+        }
+        if (!name->empty()) {
+            names.push_back(*std::move(name));
         }
     }
     std::ranges::sort(names);
     return names;
 }
 
-Status read_state(const BpfObject& object, const lb_settings& settings, DatapathState& state) {
-    const auto& maps = object.maps;
-    state.mark_mask = settings.mark_mask;
-    state.hash = static_cast<HashMode>(settings.hash_mode);
-    state.conntrack_lookup = settings.has_conntrack != 0;
-    const auto devices = read_devices(maps.at("devices"));
+Status read_interfaces(const BpfObject& object, DatapathState& state) {
+    const auto devices = read_devices(object.maps.at("devices"));
     if (!devices) {
         return tl::unexpected(devices.error());
     }
-    state.lan_devices = lan_names(*devices);
-    auto uplinks = read_uplinks(maps.at("uplinks"), *devices);
-    if (!uplinks) {
-        return tl::unexpected(uplinks.error());
+    auto lan = lan_names(*devices);
+    auto uplinks = read_uplinks(object.maps.at("uplinks"), *devices);
+    if (!lan || !uplinks) {
+        return tl::unexpected(lan ? uplinks.error() : lan.error());
     }
-    state.uplinks = std::move(*uplinks);
+    state.lan_devices = *std::move(lan);
+    state.uplinks = *std::move(uplinks);
+    return {};
+}
+
+// Maps that are not in `readable` are left empty.
+Status read_family(const BpfObject& object, const MapNames& readable, Family family,
+                   DatapathState& state) {
+    const auto name = bypass_name(family);
+    auto buckets = readable.contains("buckets") ? read_buckets(object.maps.at("buckets"), family)
+                                                : BucketAssignment{};
+    const auto bypass = readable.contains(name)
+                            ? read_bypass(object.maps.find(name)->second, family)
+                            : std::vector<Prefix>{};
+    if (!buckets || !bypass) {
+        return tl::unexpected(buckets ? bypass.error() : buckets.error());
+    }
+    state.buckets.at(static_cast<size_t>(family)) = *std::move(buckets);
+    state.bypass.insert(state.bypass.end(), bypass->begin(), bypass->end());
+    return {};
+}
+
+MapNames all_maps(const BpfObject& object) {
+    MapNames names;
+    for (const auto& [name, map] : object.maps) {
+        names.insert(name);
+    }
+    return names;
+}
+
+// What load() would not take over counts as empty: the new maps will be.
+Status read_state(const BpfObject& object, const lb_settings& settings, bool current,
+                  DatapathState& state) {
+    state.mark_mask = settings.mark_mask;
+    state.hash = static_cast<HashMode>(settings.hash_mode);
+    state.conntrack_lookup = settings.has_conntrack != 0;
+    const auto readable = current ? all_maps(object) : reusable_maps(object);
+    if (!readable) {
+        return tl::unexpected(readable.error());
+    }
+    auto filled = readable->contains("devices") ? read_interfaces(object, state) : Status();
     for (const Family family : families) {
-        auto buckets = read_buckets(maps.at("buckets"), family);
-        const auto bypass = read_bypass(maps.find(bypass_name(family))->second, family);
-        if (!buckets || !bypass) {
-            return tl::unexpected(buckets ? bypass.error() : buckets.error());
-        }
-        state.buckets.at(static_cast<size_t>(family)) = std::move(*buckets);
-        state.bypass.insert(state.bypass.end(), bypass->begin(), bypass->end());
+        filled = filled.and_then([&] { return read_family(object, *readable, family, state); });
     }
     std::ranges::sort(state.bypass);
-    return {};
+    return filled;
 }
 
 void add(lb_uplink_counters& sum, const lb_uplink_counters& part) {
@@ -115,6 +148,11 @@ void add(lb_verdict_counters& sum, const lb_verdict_counters& part) {
 
 template <typename Counters, size_t size>
 Status sum_counters(const Fd& map, std::array<Counters, size>& sums) {
+    const auto info = map_info(map);
+    if (!info || info->value_size != sizeof(Counters) || info->max_entries != size) {
+        return info ? fail("the BPF map {} is another version's: run `linkbal up`", info->name)
+                    : tl::unexpected(info.error());
+    }
     for (uint32_t key = 0; key < size; ++key) {
         const auto parts = map_lookup_per_cpu<Counters>(map, key);
         if (!parts) {
@@ -160,7 +198,7 @@ Result<std::optional<ActualDatapath>> Datapath::read() const {
         return actual;
     }
     actual.current = settings->object_id == embedded_object_id();
-    if (auto filled = read_state(*object, *settings, actual.state); !filled) {
+    if (auto filled = read_state(*object, *settings, actual.current, actual.state); !filled) {
         return tl::unexpected(filled.error());
     }
     return actual;
@@ -183,7 +221,7 @@ Result<BpfObject> Datapath::load(const DatapathState& desired) const {
         .mark_mask = desired.mark_mask,
         .mark_shift = static_cast<__u8>(std::countr_zero(desired.mark_mask)),
         .hash_mode = static_cast<__u8>(desired.hash),
-        .has_conntrack = desired.conntrack_lookup,
+        .has_conntrack = static_cast<__u8>(desired.conntrack_lookup ? 1 : 0),
         .padding = 0,
     };
     return load_object(settings, *previous);
@@ -207,6 +245,19 @@ Status Datapath::attach(const Attachment& attachment) {
         return tl::unexpected(program.error());
     }
     return attach_to_device(directory_, attachment, *program);
+}
+
+Result<Fd> Datapath::attached_program(const Attachment& attachment) const {
+    return linkbal::attached_program(directory_, attachment);
+}
+
+Status Datapath::put_back(const Attachment& attachment, const Fd& program) {
+    const auto ifindex = interface_index(attachment.device);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
+    }
+    return program && *ifindex != 0 ? attach_to_device(directory_, attachment, program)
+                                    : detach(attachment);
 }
 
 Status Datapath::detach(const Attachment& attachment) {
@@ -245,9 +296,9 @@ Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
 }
 
 Status Datapath::set_devices(std::span<const std::string> lan_devices,
-                             std::span<const DatapathUplink> uplinks) {
+                             std::span<const DatapathUplink> uplinks, MissingDevices missing) {
     const auto fd = map("devices");
-    const auto table = device_table(lan_devices, uplinks);
+    const auto table = device_table(lan_devices, uplinks, missing == MissingDevices::skipped);
     if (!fd || !table) {
         return tl::unexpected(fd ? table.error() : fd.error());
     }

@@ -18,6 +18,8 @@
 
 namespace linkbal {
 
+enum class MissingDevices : uint8_t { refused, skipped };
+
 // Summed over all CPUs.
 struct DatapathCounters {
     std::array<lb_uplink_counters, LB_UPLINK_IDS> uplinks{}; // by uplink id
@@ -46,6 +48,11 @@ class Datapath {
 
     // Puts the pinned program on the device, or in the place of the one that we have there.
     Status attach(const Attachment& attachment);
+    // What runs at this place now, of ours, whatever its role; an invalid Fd if there is nothing.
+    // Undo of attach() and of detach(): put_back() what was there before.
+    [[nodiscard]] Result<Fd> attached_program(const Attachment& attachment) const;
+    // Detaches if `program` is invalid; content if the device is gone.
+    Status put_back(const Attachment& attachment, const Fd& program);
     // Content if it is not there.
     Status detach(const Attachment& attachment);
 
@@ -57,9 +64,11 @@ class Datapath {
     // name counts from zero.
     Status set_uplinks(std::span<const DatapathUplink> uplinks);
     // Which devices are the LAN's and which are uplinks; an interface that is missing is an error
-    // and changes nothing.
+    // and changes nothing, unless it is to be skipped: where something is undone. An uplink without
+    // a device, as read() gives it when that is gone, is passed over.
     Status set_devices(std::span<const std::string> lan_devices,
-                       std::span<const DatapathUplink> uplinks);
+                       std::span<const DatapathUplink> uplinks,
+                       MissingDevices missing = MissingDevices::refused);
 
     // Detaches and unpins everything of this instance; content if there is nothing.
     Status remove();

@@ -8,10 +8,10 @@
 #include <set>
 
 #include <bpf/btf.h>
-#include <net/if.h>
 
 #include "core/buckets.h"
 #include "kernel/bpf_map.h"
+#include "kernel/interface_index.h"
 
 namespace linkbal {
 
@@ -24,8 +24,11 @@ Result<Fd> make_inner_map(const Fd& types) {
     if (!info) {
         return tl::unexpected(info.error());
     }
-    const Fd loaded(bpf_btf_get_fd_by_id(info->btf_id));
-    const Btf known(btf__load_from_kernel_by_id(info->btf_id), &btf__free);
+    const Fd loaded(info->btf_id == 0 ? -1 : bpf_btf_get_fd_by_id(info->btf_id));
+    if (info->btf_id != 0 && !loaded) {
+        return fail_errno(errno, "opening the types of the BPF maps");
+    }
+    const Btf known(loaded ? btf__load_from_kernel_by_id(info->btf_id) : nullptr, &btf__free);
     bpf_map_create_opts options{};
     options.sz = sizeof(options);
     if (loaded && known) {
@@ -88,27 +91,34 @@ Status write_prefixes(const Fd& bypass, const std::set<Prefix>& wanted) {
     return {};
 }
 
-template <size_t size>
-void copy_name(char (&to)[size], const std::string& from) {
-    std::memcpy(to, from.data(), std::min(from.size(), size - 1));
+void copy_name(std::span<char, LB_NAME_SIZE> to, const std::string& from) {
+    std::memcpy(to.data(), from.data(), std::min(from.size(), to.size() - 1));
 }
 
-lb_uplink uplink_entry(const DatapathUplink& uplink) {
+Result<lb_uplink> uplink_entry(const DatapathUplink& uplink) {
+    const auto ifindex = interface_index(uplink.device);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
+    }
     lb_uplink entry{};
     copy_name(entry.name, uplink.name);
     copy_name(entry.interface, uplink.device);
-    entry.ifindex = if_nametoindex(uplink.device.c_str());
+    entry.ifindex = *ifindex;
     entry.weight = uplink.weight;
     return entry;
 }
 
 bool is_same(const lb_uplink& a, const lb_uplink& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
 
-DatapathUplink uplink_value(uint32_t id, const lb_uplink& entry, const DeviceTable& devices) {
+Result<DatapathUplink> uplink_value(uint32_t id, const lb_uplink& entry,
+                                    const DeviceTable& devices) {
+    const auto ifindex = interface_index(entry.interface);
+    if (!ifindex) {
+        return tl::unexpected(ifindex.error());
+    }
     const auto device = devices.find(entry.ifindex);
-    const bool alive = device != devices.end() && device->second == id &&
-                       if_nametoindex(entry.interface) == entry.ifindex;
-    return {id, entry.name, alive ? entry.interface : "", entry.weight};
+    const bool alive = device != devices.end() && device->second == id && *ifindex == entry.ifindex;
+    return DatapathUplink{id, entry.name, alive ? entry.interface : "", entry.weight};
 }
 
 } // namespace
@@ -137,10 +147,13 @@ Status write_buckets(const Fd& buckets, const Fd& types, Family family,
 
 Result<BucketAssignment> read_buckets(const Fd& buckets, Family family) {
     const auto id = map_lookup<uint32_t>(buckets, static_cast<uint32_t>(family));
-    if (!id || !*id) {
-        return id ? Result<BucketAssignment>(BucketAssignment{}) : tl::unexpected(id.error());
+    if (!id) {
+        return tl::unexpected(id.error());
     }
-    const Fd inner(bpf_map_get_fd_by_id(**id));
+    if (!id->has_value()) {
+        return BucketAssignment{};
+    }
+    const Fd inner(bpf_map_get_fd_by_id(id->value_or(0)));
     const auto table = std::make_unique<lb_buckets>();
     const uint32_t zero = 0;
     if (!inner || bpf_map_lookup_elem(inner.get(), &zero, table.get()) != 0) {
@@ -163,14 +176,18 @@ Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family) {
 }
 
 Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
-                                 std::span<const DatapathUplink> uplinks) {
+                                 std::span<const DatapathUplink> uplinks, bool skip_missing) {
     DeviceTable table;
     const auto add = [&](const std::string& device, uint32_t uplink) -> Status {
-        const uint32_t ifindex = if_nametoindex(device.c_str());
-        if (ifindex == 0) {
+        const auto ifindex = interface_index(device);
+        if (!ifindex) {
+            return tl::unexpected(ifindex.error());
+        }
+        if (*ifindex != 0) {
+            table[*ifindex] = uplink;
+        } else if (!skip_missing) {
             return fail_errno(ENODEV, fmt::format("interface {}", device));
         }
-        table[ifindex] = uplink;
         return {};
     };
     for (const auto& device : lan_devices) {
@@ -179,7 +196,8 @@ Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
         }
     }
     for (const auto& uplink : uplinks) {
-        if (auto added = add(uplink.device, uplink.id); !added) {
+        auto added = uplink.device.empty() ? Status() : add(uplink.device, uplink.id);
+        if (!added) {
             return tl::unexpected(added.error());
         }
     }
@@ -220,8 +238,8 @@ Result<DeviceTable> read_devices(const Fd& devices) {
         if (!device) {
             return tl::unexpected(device.error());
         }
-        if (*device) {
-            table[ifindex] = (*device)->uplink;
+        if (device->has_value()) {
+            table[ifindex] = device->value_or(lb_device{}).uplink;
         }
     }
     return table;
@@ -231,18 +249,19 @@ Status write_uplinks(const Fd& uplinks, const Fd& counters,
                      std::span<const DatapathUplink> wanted) {
     for (uint32_t id = 1; id < LB_UPLINK_IDS; ++id) {
         const auto uplink = std::ranges::find(wanted, id, &DatapathUplink::id);
-        const lb_uplink entry = uplink == wanted.end() ? lb_uplink{} : uplink_entry(*uplink);
+        const auto entry = uplink == wanted.end() ? lb_uplink{} : uplink_entry(*uplink);
         const auto there = map_lookup<lb_uplink>(uplinks, id);
-        if (!there) {
-            return tl::unexpected(there.error());
+        if (!entry || !there) {
+            return tl::unexpected(entry ? there.error() : entry.error());
         }
-        if (*there && is_same(**there, entry)) {
+        const lb_uplink former = there->value_or(lb_uplink{}); // an array has them all
+        if (is_same(former, *entry)) {
             continue;
         }
-        if (auto written = map_update(uplinks, id, entry); !written) {
+        if (auto written = map_update(uplinks, id, *entry); !written) {
             return written;
         }
-        const bool renamed = !*there || std::strncmp((*there)->name, entry.name, LB_NAME_SIZE) != 0;
+        const bool renamed = std::strncmp(former.name, entry->name, LB_NAME_SIZE) != 0;
         const std::vector<lb_uplink_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
         if (renamed && bpf_map_update_elem(counters.get(), &id, zero.data(), BPF_ANY) != 0) {
             return map_failure(counters, "clearing");
@@ -258,9 +277,15 @@ Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const Device
         if (!entry) {
             return tl::unexpected(entry.error());
         }
-        if (*entry && (*entry)->name[0] != '\0') {
-            found.push_back(uplink_value(id, **entry, devices));
+        const lb_uplink there = entry->value_or(lb_uplink{});
+        if (there.name[0] == '\0') {
+            continue;
         }
+        auto value = uplink_value(id, there, devices);
+        if (!value) {
+            return tl::unexpected(value.error());
+        }
+        found.push_back(*std::move(value));
     }
     return found;
 }

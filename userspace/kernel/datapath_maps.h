@@ -26,8 +26,9 @@ Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family);
 
 // ifindex -> uplink id
 using DeviceTable = std::map<uint32_t, uint32_t>;
+// An uplink without a device has no entry.
 Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
-                                 std::span<const DatapathUplink> uplinks);
+                                 std::span<const DatapathUplink> uplinks, bool skip_missing);
 Status write_devices(const Fd& devices, const DeviceTable& table);
 Result<DeviceTable> read_devices(const Fd& devices);
 

@@ -9,6 +9,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <unistd.h>
@@ -27,11 +28,15 @@ bool has_function(const btf* types, const char* name) {
     return types != nullptr && btf__find_by_name_kind(types, name, BTF_KIND_FUNC) > 0;
 }
 
-bool has_conntrack_lookup(btf* kernel) {
+Result<bool> has_conntrack_lookup(btf* kernel) {
     if (has_function(kernel, "bpf_skb_ct_lookup")) {
         return true;
     }
     const Btf module(btf__load_module_btf("nf_conntrack", kernel), &btf__free);
+    // Types that libbpf can't read are as good as none.
+    if (!module && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+        return fail_errno(errno, "read the BTF of the kernel module nf_conntrack");
+    }
     return has_function(module.get(), "bpf_skb_ct_lookup");
 }
 
@@ -43,6 +48,24 @@ void load_conntrack_module() {
         constexpr uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
         (void)socket->request(NetlinkMessage(type, 0, header), "asking for conntrack");
     }
+}
+
+// libbpf says ESRCH whatever keeps it from reading them.
+Result<Btf> load_kernel_types() {
+    constexpr const char* path = "/sys/kernel/btf/vmlinux";
+    if (!Fd(open(path, O_RDONLY | O_CLOEXEC)) && errno != ENOENT) {
+        return fail_errno(errno, fmt::format("read the kernel's BTF from {}", path));
+    }
+    Btf kernel(btf__load_vmlinux_btf(), &btf__free);
+    if (!kernel && errno != ENOENT && errno != ESRCH) {
+        return fail_errno(errno, fmt::format("read the kernel's BTF from {}", path));
+    }
+    if (!kernel) {
+        return fail("this kernel has no BTF ({}): Linux 5.4 and later with CONFIG_DEBUG_INFO_BTF "
+                    "has it",
+                    path);
+    }
+    return kernel;
 }
 
 // "return 0", the smallest tc program.
@@ -62,9 +85,12 @@ Result<Fd> load_trivial_program() {
 
 // A kernel that knows TCX says that there is no such device, an older one that the attach type is
 // invalid.
-bool has_tcx(const Fd& program) {
+Result<bool> has_tcx(const Fd& program) {
     constexpr int no_device = 0x7fffffff;
     const Fd link(bpf_link_create(program.get(), no_device, tcx_attach_type(true), nullptr));
+    if (errno != ENODEV && errno != EINVAL) {
+        return fail_errno(errno, "ask the kernel for TCX");
+    }
     return errno == ENODEV;
 }
 
@@ -76,21 +102,20 @@ Result<KernelFeatures> probe_features() {
     if (!program) {
         return tl::unexpected(program.error());
     }
-    const Btf kernel(btf__load_vmlinux_btf(), &btf__free);
-    if (!kernel && errno != ENOENT && errno != ESRCH) {
-        return fail_errno(errno, "read the kernel's BTF from /sys/kernel/btf/vmlinux");
-    }
+    const auto kernel = load_kernel_types();
     if (!kernel) {
-        return fail("this kernel has no BTF (/sys/kernel/btf/vmlinux): Linux 5.4 and later with "
-                    "CONFIG_DEBUG_INFO_BTF has it");
+        return tl::unexpected(kernel.error());
     }
-    KernelFeatures features{.conntrack_lookup = has_conntrack_lookup(kernel.get()),
-                            .tcx = has_tcx(*program)};
-    if (!features.conntrack_lookup) {
+    const auto tcx = has_tcx(*program);
+    auto conntrack = has_conntrack_lookup(kernel->get());
+    if (conntrack && !*conntrack) {
         load_conntrack_module();
-        features.conntrack_lookup = has_conntrack_lookup(kernel.get());
+        conntrack = has_conntrack_lookup(kernel->get());
     }
-    return features;
+    if (!tcx || !conntrack) {
+        return tl::unexpected(tcx ? conntrack.error() : tcx.error());
+    }
+    return KernelFeatures{.conntrack_lookup = *conntrack, .tcx = *tcx};
 }
 
 std::vector<std::string> missing_features(const KernelFeatures& features) {

@@ -25,7 +25,11 @@ Status create(int program, uint32_t ifindex, bool ingress, const std::string& pa
     if (!link) {
         return fail_errno(errno, "attaching the program by TCX");
     }
-    return replace_pin(link.get(), path);
+    auto pinned = replace_pin(link.get(), path);
+    if (!pinned) {
+        (void)bpf_link_detach(link.get()); // closing it does so some time later
+    }
+    return pinned;
 }
 
 } // namespace
