@@ -177,7 +177,7 @@ TEST_CASE("notation of attachments") {
 TEST_CASE("notation of the maps") {
     check({
         {LoadPrograms{}, {"# load the programs, pinned below /sys/fs/bpf/linkbal"}},
-        {LoadPrograms{{}, true}, {"# replace the programs, pinned below /sys/fs/bpf/linkbal"}},
+        {LoadPrograms{true}, {"# replace the programs, pinned below /sys/fs/bpf/linkbal"}},
         {UnloadPrograms{}, {"# detach the programs, remove /sys/fs/bpf/linkbal"}},
         {SetDevices{{}, {{"eth0"}, {{1, "velox1", "eth1", 3}}}},
          {"# map devices: eth0 is the LAN's",

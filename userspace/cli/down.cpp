@@ -3,21 +3,21 @@
 #include "cli/report.h"
 
 #include "kernel/instance.h"
-#include "kernel/privileges.h"
 
 namespace linkbal {
 
 int run_down(const Options& options) {
-    if (const auto allowed = require_capabilities("linkbal down"); !allowed) {
-        report(allowed.error());
+    if (!is_allowed("linkbal down")) {
         return exit_failed;
     }
     const InterruptsHeld held;
     const auto lock = InstanceLock::acquire(options.instance, lock_patience);
-    auto gateway =
-        lock ? Gateway::open(options.instance) : Result<Gateway>(tl::unexpected(lock.error()));
+    if (!lock) {
+        report(lock.error());
+        return exit_failed;
+    }
+    auto gateway = open_gateway(options);
     if (!gateway) {
-        report(gateway.error());
         return exit_failed;
     }
     const auto removed = gateway->remove(show_progress);

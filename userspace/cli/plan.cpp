@@ -3,8 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kernel/privileges.h"
-
 namespace linkbal {
 
 namespace {
@@ -36,13 +34,11 @@ int run_plan(const Options& options) {
     if (!config) {
         return exit_usage;
     }
-    if (const auto allowed = require_capabilities("linkbal plan"); !allowed) {
-        report(allowed.error());
+    if (!is_allowed("linkbal plan")) {
         return exit_failed;
     }
-    auto gateway = Gateway::open(options.instance);
+    auto gateway = open_gateway(options);
     if (!gateway) {
-        report(gateway.error());
         return exit_failed;
     }
     int status = exit_done;

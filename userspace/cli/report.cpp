@@ -7,6 +7,7 @@
 
 #include "core/config_file.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/privileges.h"
 
 namespace linkbal {
 
@@ -30,6 +31,23 @@ std::optional<Config> read_configuration(const Options& options) {
         return std::nullopt;
     }
     return *std::move(config);
+}
+
+bool is_allowed(std::string_view command) {
+    const auto allowed = require_capabilities(command);
+    if (!allowed) {
+        report(allowed.error());
+    }
+    return allowed.has_value();
+}
+
+std::optional<Gateway> open_gateway(const Options& options) {
+    auto gateway = Gateway::open(options.instance);
+    if (!gateway) {
+        report(gateway.error());
+        return std::nullopt;
+    }
+    return *std::move(gateway);
 }
 
 std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,

@@ -34,6 +34,12 @@ void report(const std::vector<ConfigError>& errors);
 // Empty after the errors have been reported; the exit status is then exit_usage.
 std::optional<Config> read_configuration(const Options& options);
 
+// False after one line that names what this process lacks for `command`.
+bool is_allowed(std::string_view command);
+
+// Empty after the error has been reported; the exit status is then exit_failed.
+std::optional<Gateway> open_gateway(const Options& options);
+
 // Empty after the errors have been reported, with the exit status in `status`: exit_usage where the
 // configuration does not fit this machine, exit_failed where the kernel could not be asked.
 std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,

@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kernel/privileges.h"
 #include "kernel/status_reader.h"
 
 namespace linkbal {
@@ -99,8 +98,7 @@ void add_status_options(CLI::App& app, Options& options) {
 }
 
 int run_status(const Options& options) {
-    if (const auto allowed = require_capabilities("linkbal status"); !allowed) {
-        report(allowed.error());
+    if (!is_allowed("linkbal status")) {
         return exit_failed;
     }
     const auto status =

@@ -3,7 +3,6 @@
 #include "cli/report.h"
 
 #include "kernel/instance.h"
-#include "kernel/privileges.h"
 
 namespace linkbal {
 
@@ -31,8 +30,7 @@ int run_up(const Options& options) {
     if (!config) {
         return exit_usage;
     }
-    if (const auto allowed = require_capabilities("linkbal up"); !allowed) {
-        report(allowed.error());
+    if (!is_allowed("linkbal up")) {
         return exit_failed;
     }
     const InterruptsHeld held;
@@ -41,9 +39,8 @@ int run_up(const Options& options) {
         report(lock.error());
         return exit_failed;
     }
-    auto gateway = Gateway::open(options.instance);
+    auto gateway = open_gateway(options);
     if (!gateway) {
-        report(gateway.error());
         return exit_failed;
     }
     int status = exit_done;

@@ -50,7 +50,7 @@ RouteChanges compare_routes(const std::vector<Route>& actual, const std::vector<
 template <typename ActionType, typename T>
 void append(Plan& plan, const std::vector<T>& items) {
     for (const T& item : items) {
-        plan.push_back(ActionType{item});
+        plan.emplace_back(ActionType{item});
     }
 }
 
@@ -70,15 +70,15 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
     const ActualDatapath nothing{};
     const ActualDatapath& now = actual ? *actual : nothing;
     if (!runs_wanted_programs(actual, desired)) {
-        plan.push_back(LoadPrograms{now.attachments, actual.has_value()});
+        plan.emplace_back(LoadPrograms{actual.has_value()});
     }
     const SetDevices::Devices from{now.state.lan_devices, now.state.uplinks};
     const SetDevices::Devices to{desired.lan_devices, desired.uplinks};
     if (from != to) {
-        plan.push_back(SetDevices{from, to});
+        plan.emplace_back(SetDevices{from, to});
     }
     if (now.state.bypass != desired.bypass) {
-        plan.push_back(SetBypass{now.state.bypass, desired.bypass});
+        plan.emplace_back(SetBypass{now.state.bypass, desired.bypass});
     }
 }
 
@@ -88,7 +88,7 @@ void plan_buckets(Plan& plan, const std::optional<ActualDatapath>& actual,
         const auto index = static_cast<size_t>(family);
         const auto from = actual ? actual->state.buckets[index] : BucketAssignment{};
         if (from != desired.buckets[index]) {
-            plan.push_back(SetBuckets{family, from, desired.buckets[index]});
+            plan.emplace_back(SetBuckets{family, from, desired.buckets[index]});
         }
     }
 }
@@ -104,7 +104,7 @@ bool has_place(const std::vector<Attachment>& all, const Attachment& at) {
 }
 
 // New programs take over from older ones device by device, each without a gap. A device that changes
-// sides goes uncounted for a moment: to detach what was there is the way back too.
+// sides goes uncounted for a moment.
 void plan_attachments(Plan& plan, const std::optional<ActualDatapath>& actual,
                       const DatapathState& desired) {
     const auto attached = actual ? actual->attachments : std::vector<Attachment>{};
@@ -113,11 +113,11 @@ void plan_attachments(Plan& plan, const std::optional<ActualDatapath>& actual,
         const bool there = std::ranges::binary_search(attached, at);
         for (const Attachment& old : attached) {
             if (!there && same_place(old, at)) {
-                plan.push_back(Detach{old});
+                plan.emplace_back(Detach{old});
             }
         }
         if (!there || !wanted_programs) {
-            plan.push_back(Attach{at, there});
+            plan.emplace_back(Attach{at});
         }
     }
 }
@@ -129,10 +129,10 @@ void plan_detachments(Plan& plan, const std::optional<ActualDatapath>& actual,
     const auto wanted = wanted_attachments(desired);
     const ActualDatapath nothing{};
     const ActualDatapath& now = actual ? *actual : nothing;
-    for (const bool left_over : {false, true}) {
-        for (const Attachment& at : left_over ? now.outdated : now.attachments) {
+    for (const auto* list : {&now.attachments, &now.outdated}) {
+        for (const Attachment& at : *list) {
             if (!has_place(wanted, at)) {
-                plan.push_back(Detach{at, left_over});
+                plan.emplace_back(Detach{at});
             }
         }
     }
@@ -155,7 +155,7 @@ void plan_adoption(Plan& plan, const Desired& desired) {
             }
         }
     }
-    plan.push_back(adopt);
+    plan.emplace_back(adopt);
 }
 
 void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired,
@@ -164,7 +164,7 @@ void plan_sysctls(Plan& plan, const ActualState& actual, const std::vector<Sysct
         const auto now = std::ranges::find(actual.sysctls, wanted.key, &Sysctl::key);
         if (is_forwarding(wanted.key) == forwarding && now != actual.sysctls.end() &&
             now->value != wanted.value) {
-            plan.push_back(SetSysctl{wanted.key, now->value, wanted.value});
+            plan.emplace_back(SetSysctl{wanted.key, now->value, wanted.value});
         }
     }
 }
@@ -177,7 +177,7 @@ void plan_forgetting(Plan& plan, const Desired& desired, const Memory& memory) {
             return uplink.id == known.id && uplink.name == known.name;
         });
         if (!stays) {
-            plan.push_back(ForgetConnections{known.name, uplink_mark(known.id, mask), mask});
+            plan.emplace_back(ForgetConnections{known.name, uplink_mark(known.id, mask), mask});
         }
     }
 }
@@ -193,7 +193,7 @@ void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memor
     for (const auto& [key, value] : memory.sysctls) {
         const auto now = std::ranges::find(actual.sysctls, key, &Sysctl::key);
         if (is_forwarding(key) == forwarding && now != actual.sysctls.end()) {
-            plan.push_back(SetSysctl{key, now->value, value});
+            plan.emplace_back(SetSysctl{key, now->value, value});
         }
     }
 }
@@ -206,14 +206,14 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
 
     Plan plan;
     if (actual.table_names != state.table_names) {
-        plan.push_back(SetTableNames{actual.table_names, state.table_names});
+        plan.emplace_back(SetTableNames{actual.table_names, state.table_names});
     }
     const auto in_main = [](const Route& route) { return route.table == main_table; };
     const auto main_routes = std::ranges::stable_partition(routes.added, std::not_fn(in_main));
     append<AddRoute>(plan, std::vector(routes.added.begin(), main_routes.begin()));
     if (actual.netfilter != ActualState::Netfilter::same) {
-        plan.push_back(ReplaceNetfilter{state.netfilter,
-                                        actual.netfilter == ActualState::Netfilter::different});
+        plan.emplace_back(ReplaceNetfilter{state.netfilter,
+                                           actual.netfilter == ActualState::Netfilter::different});
     }
     plan_datapath(plan, actual.datapath, state.datapath);
     // A gateway that forwards already needs loose reverse path filters before the first rule.
@@ -241,16 +241,16 @@ Plan make_removal_plan(const ActualState& actual, const Memory& memory) {
     // nothing leaves without masquerading in the meantime.
     plan_restoration(plan, actual, memory, true);
     if (actual.datapath) {
-        plan.push_back(UnloadPrograms{});
+        plan.emplace_back(UnloadPrograms{});
     }
     remove_rules(plan, actual.rules);
     append<RemoveRoute>(plan, actual.routes);
     if (actual.netfilter != ActualState::Netfilter::absent) {
-        plan.push_back(RemoveNetfilter{});
+        plan.emplace_back(RemoveNetfilter{});
     }
     plan_restoration(plan, actual, memory, false);
     if (actual.table_names) {
-        plan.push_back(SetTableNames{actual.table_names, std::nullopt});
+        plan.emplace_back(SetTableNames{actual.table_names, std::nullopt});
     }
     return plan;
 }

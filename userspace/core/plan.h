@@ -48,9 +48,8 @@ struct ReplaceNetfilter {
     NetfilterState to;
     bool existed = false;
 };
+// Older programs go on to run until the new ones are attached in their place.
 struct LoadPrograms {
-    // Where older programs run, and go on to run until the new ones are attached in their place.
-    std::vector<Attachment> replaced;
     bool replaces = false; // something is pinned already
 };
 struct SetBuckets {
@@ -71,11 +70,9 @@ struct SetBypass {
 };
 struct Attach {
     Attachment at;
-    bool replaces = false; // an older program of ours; LoadPrograms knows the way back
 };
 struct Detach {
     Attachment at;
-    bool left_over = false; // none of the pinned programs was there: nothing to put back
 };
 // Conntrack entries of an uplink that is gone: its id may be given to another one.
 struct ForgetConnections {

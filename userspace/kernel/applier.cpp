@@ -42,24 +42,30 @@ Status Applier::load_programs() {
     return {};
 }
 
-Status Applier::unload_programs(const LoadPrograms& action) {
+Status Applier::unload_programs() {
     if (former_programs_.empty()) {
         return datapath_.remove();
     }
-    if (const auto back = datapath_.install(former_programs_); !back) {
-        return tl::unexpected(back.error());
+    const auto back = datapath_.install(former_programs_);
+    return back ? Status{} : Status(tl::unexpected(back.error()));
+}
+
+Status Applier::set_devices(const SetDevices::Devices& devices, MissingDevices missing) {
+    auto status = datapath_.set_uplinks(devices.uplinks);
+    return status ? datapath_.set_devices(devices.lan, devices.uplinks, missing) : status;
+}
+
+Status Applier::keep_attached(const Attachment& at) {
+    auto program = datapath_.attached_program(at);
+    if (!program) {
+        return tl::unexpected(program.error());
     }
-    for (const Attachment& at : action.replaced) {
-        if (auto attached = datapath_.attach(at); !attached) {
-            return attached;
-        }
-    }
+    former_attached_[at] = *std::move(program);
     return {};
 }
 
-Status Applier::set_devices(const SetDevices::Devices& devices) {
-    auto status = datapath_.set_uplinks(devices.uplinks);
-    return status ? datapath_.set_devices(devices.lan, devices.uplinks) : status;
+Status Applier::put_back(const Attachment& at) {
+    return datapath_.put_back(at, former_attached_[at]);
 }
 
 struct Applier::Perform {
@@ -92,15 +98,23 @@ struct Applier::Perform {
         return replace(self.instance_, action.to);
     }
     Status operator()(const LoadPrograms&) const { return self.load_programs(); }
-    Status operator()(const SetDevices& action) const { return self.set_devices(action.to); }
+    Status operator()(const SetDevices& action) const {
+        return self.set_devices(action.to, MissingDevices::refused);
+    }
     Status operator()(const SetBypass& action) const {
         return self.datapath_.set_bypass(action.to);
     }
     Status operator()(const SetBuckets& action) const {
         return self.datapath_.set_buckets(action.family, action.to);
     }
-    Status operator()(const Attach& action) const { return self.datapath_.attach(action.at); }
-    Status operator()(const Detach& action) const { return self.datapath_.detach(action.at); }
+    Status operator()(const Attach& action) const {
+        const auto kept = self.keep_attached(action.at);
+        return kept ? self.datapath_.attach(action.at) : kept;
+    }
+    Status operator()(const Detach& action) const {
+        const auto kept = self.keep_attached(action.at);
+        return kept ? self.datapath_.detach(action.at) : kept;
+    }
     Status operator()(const ForgetConnections& action) const {
         return delete_by_mark(action.mark, action.mask);
     }
@@ -137,20 +151,18 @@ struct Applier::Undo {
         return status;
     }
     Status operator()(const ReplaceNetfilter&) const { return restore(*self.former_netfilter_); }
-    Status operator()(const LoadPrograms& action) const { return self.unload_programs(action); }
-    Status operator()(const SetDevices& action) const { return self.set_devices(action.from); }
+    Status operator()(const LoadPrograms&) const { return self.unload_programs(); }
+    Status operator()(const SetDevices& action) const {
+        return self.set_devices(action.from, MissingDevices::skipped);
+    }
     Status operator()(const SetBypass& action) const {
         return self.datapath_.set_bypass(action.from);
     }
     Status operator()(const SetBuckets& action) const {
         return self.datapath_.set_buckets(action.family, action.from);
     }
-    Status operator()(const Attach& action) const {
-        return action.replaces ? Status{} : self.datapath_.detach(action.at);
-    }
-    Status operator()(const Detach& action) const {
-        return action.left_over ? Status{} : self.datapath_.attach(action.at);
-    }
+    Status operator()(const Attach& action) const { return self.put_back(action.at); }
+    Status operator()(const Detach& action) const { return self.put_back(action.at); }
     // The last action of a plan: nothing after it can fail.
     Status operator()(const ForgetConnections&) const { return {}; }
     // Without our rules and nftables table the marks mean nothing, and the next first `up` sets them

@@ -35,8 +35,10 @@ class Applier {
     Status route(RouteOperation operation, const Route& route);
     Status rule(bool add, const Rule& rule);
     Status load_programs();
-    Status unload_programs(const LoadPrograms& action);
-    Status set_devices(const SetDevices::Devices& devices);
+    Status unload_programs();
+    Status set_devices(const SetDevices::Devices& devices, MissingDevices missing);
+    Status keep_attached(const Attachment& at);
+    Status put_back(const Attachment& at);
 
     const std::string& instance_;
     NetlinkSocket& route_socket_;
@@ -44,6 +46,7 @@ class Applier {
     Datapath& datapath_;
     const DatapathState& desired_;
     BpfObject former_programs_;
+    std::map<Attachment, Fd> former_attached_; // what ran where; invalid: nothing
     std::optional<NetfilterSnapshot> former_netfilter_;
     std::map<std::string, std::vector<Sysctl>> former_side_effects_; // by the key that has them
 };

@@ -167,6 +167,10 @@ Status keeps_mask(const Config& config, const std::optional<ActualDatapath>& dat
 } // namespace
 
 Result<Gateway> Gateway::open(const std::string& instance) {
+    // Where the pins are hidden, what is loaded would look like nothing.
+    if (auto visible = require_visible_bpffs(); !visible) {
+        return tl::unexpected(visible.error());
+    }
     auto socket = NetlinkSocket::open(NETLINK_ROUTE);
     if (!socket) {
         return tl::unexpected(socket.error());

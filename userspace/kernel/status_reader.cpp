@@ -9,6 +9,7 @@
 
 #include "core/desired.h"
 #include "core/memory.h"
+#include "kernel/bpffs.h"
 #include "kernel/conntrack.h"
 #include "kernel/datapath.h"
 #include "kernel/instance.h"
@@ -153,6 +154,9 @@ GatewayStatus put_together(const Readings& readings) {
 } // namespace
 
 Result<GatewayStatus> read_status(const std::string& instance, std::chrono::milliseconds interval) {
+    if (auto visible = require_visible_bpffs(); !visible) {
+        return tl::unexpected(visible.error());
+    }
     Readings readings;
     auto memory = read_memory(instance);
     if (!memory) {
