@@ -89,7 +89,7 @@ Result<Memory> with_retired(Memory memory, const Config& config) {
 std::optional<std::string> other_instance_here(const std::string& instance, uint64_t here) {
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/run", ignored)) {
-        const std::string name = entry.path().filename().string();
+        std::string name = entry.path().filename().string();
         if (name == instance || !std::filesystem::exists(entry.path() / "state.json", ignored)) {
             continue;
         }
