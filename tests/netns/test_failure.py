@@ -5,6 +5,7 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -33,6 +34,29 @@ def test_no_privileges(lab, balancer):
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "CAP_NET_ADMIN" in done.stderr or "CAP_BPF" in done.stderr
     assert not differences(before, snapshot(lab))
+
+
+def test_hidden_pins_are_not_taken_for_nothing(lab, balancer):
+    """`ip netns exec` hides /sys/fs/bpf: neither `up` nor `down` may go on half blind."""
+    balancer.up(Config(lab))
+    before = snapshot(lab)
+    for command in ("up", "down", "plan", "status"):
+        done = subprocess.run(["ip", "netns", "exec", lab.gateway.name, *balancer.words(command)],
+                              capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1 and "nsenter --net" in done.stderr, done
+    assert not differences(before, snapshot(lab))
+    assert works(lab)
+
+
+def test_one_instance_in_a_namespace(lab, balancer):
+    balancer.up(Config(lab))
+    before = snapshot(lab)
+    for command in ("up", "down"):
+        done = lab.gateway.run(balancer.path, "--config", balancer.config, "--instance",
+                               f"{lab.instance}-other", command, check=False)
+        assert done.returncode == 1 and lab.instance in done.stderr, done
+    assert not differences(before, snapshot(lab))
+    assert works(lab)
 
 
 @pytest.mark.parametrize("missing, named", [

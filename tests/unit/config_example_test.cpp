@@ -52,6 +52,14 @@ TEST_CASE("config example: those of the manual page") {
     }
 }
 
+TEST_CASE("config example: the one of the README") {
+    const auto readme = contents(docs + "/../README.md");
+    const std::string begin = "```toml\n";
+    const size_t at = readme.find(begin) + begin.size();
+    REQUIRE(at > begin.size());
+    CHECK(good_config(readme.substr(at, readme.find("```", at) - at)).uplinks.size() == 2);
+}
+
 TEST_CASE("config example: the manual page has every key") {
     const auto page = contents(docs + "/linkbal.toml.5");
     for (const std::string key :
