@@ -2,25 +2,15 @@
 #include "cli/interrupts.h"
 #include "cli/report.h"
 
-#include "kernel/instance.h"
-
 namespace linkbal {
 
 int run_down(const Options& options) {
-    if (!is_allowed("linkbal down")) {
-        return exit_failed;
-    }
     const InterruptsHeld held;
-    const auto lock = InstanceLock::acquire(options.instance, lock_patience);
-    if (!lock) {
-        report(lock.error());
+    auto change = begin_change("linkbal down", options);
+    if (!change) {
         return exit_failed;
     }
-    auto gateway = open_gateway(options);
-    if (!gateway) {
-        return exit_failed;
-    }
-    const auto removed = gateway->remove(show_progress);
+    const auto removed = change->gateway.remove(show_progress);
     if (!removed) {
         report(removed.error());
         return exit_failed;

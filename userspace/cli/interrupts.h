@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <chrono>
 #include <csignal>
+#include <initializer_list>
 
 namespace linkbal {
-
-// How long a command waits for another one that is changing the same instance.
-inline constexpr std::chrono::seconds lock_patience{10};
 
 // While it lives, signals of terminals and service managers wait: an interrupted change is finished
 // or undone, not left in the middle. (After SIGKILL the next `up` or `down` mends what was left.)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/report.h"
 
+#include <chrono>
 #include <cstdio>
 
 #include <spdlog/spdlog.h>
@@ -10,6 +11,13 @@
 #include "kernel/privileges.h"
 
 namespace linkbal {
+
+namespace {
+
+// How long a command waits for another one that is changing the same instance.
+constexpr std::chrono::seconds lock_patience{10};
+
+} // namespace
 
 void report(const Error& error) {
     print_to(stderr, "linkbal: {}\n", error.message);
@@ -48,6 +56,19 @@ std::optional<Gateway> open_gateway(const Options& options) {
         return std::nullopt;
     }
     return *std::move(gateway);
+}
+
+std::optional<Change> begin_change(std::string_view command, const Options& options) {
+    if (!is_allowed(command)) {
+        return std::nullopt;
+    }
+    auto lock = InstanceLock::acquire(options.instance, lock_patience);
+    if (!lock) {
+        report(lock.error());
+        return std::nullopt;
+    }
+    auto gateway = open_gateway(options);
+    return gateway ? std::optional(Change{*std::move(lock), *std::move(gateway)}) : std::nullopt;
 }
 
 std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,

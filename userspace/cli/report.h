@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "core/config_error.h"
 #include "kernel/gateway.h"
+#include "kernel/instance.h"
 #include "util/result.h"
 
 namespace linkbal {
@@ -39,6 +40,14 @@ bool is_allowed(std::string_view command);
 
 // Empty after the error has been reported; the exit status is then exit_failed.
 std::optional<Gateway> open_gateway(const Options& options);
+
+// What a command that changes an instance works with.
+struct Change {
+    InstanceLock lock;
+    Gateway gateway;
+};
+// Empty after the error has been reported; the exit status is then exit_failed.
+std::optional<Change> begin_change(std::string_view command, const Options& options);
 
 // Empty after the errors have been reported, with the exit status in `status`: exit_usage where the
 // configuration does not fit this machine, exit_failed where the kernel could not be asked.

@@ -2,8 +2,6 @@
 #include "cli/interrupts.h"
 #include "cli/report.h"
 
-#include "kernel/instance.h"
-
 namespace linkbal {
 
 namespace {
@@ -30,23 +28,15 @@ int run_up(const Options& options) {
     if (!config) {
         return exit_usage;
     }
-    if (!is_allowed("linkbal up")) {
-        return exit_failed;
-    }
     const InterruptsHeld held;
-    const auto lock = InstanceLock::acquire(options.instance, lock_patience);
-    if (!lock) {
-        report(lock.error());
-        return exit_failed;
-    }
-    auto gateway = open_gateway(options);
-    if (!gateway) {
+    auto change = begin_change("linkbal up", options);
+    if (!change) {
         return exit_failed;
     }
     int status = exit_done;
-    const auto preparation = prepare(*gateway, *config, options, status);
+    const auto preparation = prepare(change->gateway, *config, options, status);
     if (preparation) {
-        status = apply(*gateway, *preparation);
+        status = apply(change->gateway, *preparation);
     }
     return status;
 }
