@@ -18,6 +18,11 @@ std::vector<Attachment> wanted_attachments(const DatapathState& state) {
     return wanted;
 }
 
+bool same_place(const Attachment& a, const Attachment& b) {
+    return a.device == b.device && a.tcx == b.tcx &&
+           attach_direction(a.role) == attach_direction(b.role);
+}
+
 std::string_view attach_direction(AttachRole role) {
     return role == AttachRole::lan_ingress ? "ingress" : "egress";
 }

@@ -34,6 +34,9 @@ inline constexpr uint32_t clsact_priority = 0x4c42;
 // Every attachment that `state` asks for, sorted.
 std::vector<Attachment> wanted_attachments(const DatapathState& state);
 
+// There is one program of ours a device and direction, by TCX and by clsact.
+bool same_place(const Attachment& a, const Attachment& b);
+
 // "ingress" or "egress"; the name of the program.
 std::string_view attach_direction(AttachRole role);
 std::string_view attach_program(AttachRole role);

@@ -119,10 +119,6 @@ void check_networks(const Config& config, const Facts& facts, Findings& findings
 
 // --- gateways ---------------------------------------------------------------------------------
 
-bool leaves_by(const Route& route, const std::string& device) {
-    return std::ranges::find(route.hops, device, &NextHop::device) != route.hops.end();
-}
-
 // What the kernel can reach through the interface without a router: its subnets and the routes to
 // the device alone, such as those that router advertisements and DHCP bring for /128 and /32.
 std::vector<Prefix> reachable(const Interface& interface, Family family, const Facts& facts) {
@@ -208,13 +204,9 @@ bool carries(const UplinkConfig& uplink, const Interface& interface, const Facts
     if (std::ranges::find(networks, family, &Prefix::family) == networks.end()) {
         return false;
     }
-    const auto followed = [&](const Route& route) {
-        return route.table == main_table && route.destination == Prefix::any(family) &&
-               leaves_by(route, interface.name);
-    };
     const auto& gateway = family == Family::ipv4 ? uplink.gateway : uplink.gateway6;
     return gateway || interface.point_to_point ||
-           std::ranges::any_of(facts.foreign_routes, followed);
+           has_default_through(facts, family, interface.name);
 }
 
 void check_way_out(const UplinkConfig& uplink, size_t index, const Interface& interface,

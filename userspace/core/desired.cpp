@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "core/buckets.h"
 #include "core/desired_routing.h"
@@ -168,11 +169,9 @@ void add_lan_subnets(std::vector<Prefix>& networks, const Config& config, const 
                      Family family) {
     for (const std::string& name : config.lan.interfaces) {
         const Interface* interface = facts.interface(name);
-        for (const InterfaceAddress& address :
-             interface == nullptr ? std::vector<InterfaceAddress>{} : interface->addresses) {
-            if (address.address.family() == family && !address.link_scope) {
-                networks.push_back(address.subnet());
-            }
+        if (interface != nullptr) {
+            std::ranges::transform(global_addresses(*interface, family),
+                                   std::back_inserter(networks), &InterfaceAddress::subnet);
         }
     }
 }

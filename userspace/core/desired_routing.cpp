@@ -2,7 +2,6 @@
 #include "core/desired_routing.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/desired.h"
 

@@ -10,6 +10,16 @@ const Interface* Facts::interface(std::string_view name) const {
     return found == interfaces.end() ? nullptr : &*found;
 }
 
+std::vector<InterfaceAddress> global_addresses(const Interface& interface, Family family) {
+    std::vector<InterfaceAddress> addresses;
+    for (const InterfaceAddress& address : interface.addresses) {
+        if (address.address.family() == family && !address.link_scope) {
+            addresses.push_back(address);
+        }
+    }
+    return addresses;
+}
+
 bool has_default_through(const Facts& facts, Family family, std::string_view device) {
     return std::ranges::any_of(facts.foreign_routes, [&](const Route& route) {
         return route.table == main_table && route.destination == Prefix::any(family) &&

@@ -41,6 +41,9 @@ struct Facts {
     [[nodiscard]] const Interface* interface(std::string_view name) const;
 };
 
+// Those that are not of link scope.
+std::vector<InterfaceAddress> global_addresses(const Interface& interface, Family family);
+
 // A default route in main that leads through `device` and is not ours.
 bool has_default_through(const Facts& facts, Family family, std::string_view device);
 

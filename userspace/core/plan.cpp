@@ -93,12 +93,6 @@ void plan_buckets(Plan& plan, const std::optional<ActualDatapath>& actual,
     }
 }
 
-// There is one program of ours a device and direction, by TCX and by clsact.
-bool same_place(const Attachment& a, const Attachment& b) {
-    return a.device == b.device && a.tcx == b.tcx &&
-           attach_direction(a.role) == attach_direction(b.role);
-}
-
 bool has_place(const std::vector<Attachment>& all, const Attachment& at) {
     return std::ranges::any_of(all, [&](const Attachment& one) { return same_place(one, at); });
 }

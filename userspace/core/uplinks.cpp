@@ -30,16 +30,6 @@ std::optional<std::optional<IpAddress>> followed_gateway(const Facts& facts, Fam
     return std::nullopt;
 }
 
-std::vector<InterfaceAddress> global_addresses(const Interface& interface, Family family) {
-    std::vector<InterfaceAddress> addresses;
-    for (const InterfaceAddress& address : interface.addresses) {
-        if (address.address.family() == family && !address.link_scope) {
-            addresses.push_back(address);
-        }
-    }
-    return addresses;
-}
-
 std::optional<UplinkPath> path_of(const UplinkConfig& config, const Interface& interface,
                                   const Facts& facts, Family family) {
     UplinkPath path{.gateway = {}, .addresses = global_addresses(interface, family)};

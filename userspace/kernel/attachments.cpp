@@ -38,10 +38,6 @@ std::string describe(const Attachment& attachment) {
     return fmt::format("interface {} {}", attachment.device, attach_direction(attachment.role));
 }
 
-bool is_same_place(const Attachment& a, const Attachment& b) {
-    return a.device == b.device && a.tcx == b.tcx && is_ingress(a) == is_ingress(b);
-}
-
 struct Note {
     std::string path;
     Attachment attachment;
@@ -79,8 +75,8 @@ Result<std::vector<Note>> notes_of_place(const std::string& directory,
                                          const Attachment& attachment) {
     auto found = read_notes(directory, attachment.tcx);
     if (found) {
-        std::erase_if(
-            *found, [&](const Note& note) { return !is_same_place(note.attachment, attachment); });
+        std::erase_if(*found,
+                      [&](const Note& note) { return !same_place(note.attachment, attachment); });
     }
     return found;
 }
@@ -352,7 +348,7 @@ Result<std::vector<FoundAttachment>> find_attachments(const std::string& directo
                 return tl::unexpected(seen.error());
             }
             std::erase_if(found, [&](const FoundAttachment& other) {
-                return is_same_place(other.attachment, seen->attachment);
+                return same_place(other.attachment, seen->attachment);
             });
             found.push_back(*std::move(seen));
         }
