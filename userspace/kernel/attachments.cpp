@@ -43,17 +43,14 @@ struct Note {
     Attachment attachment;
 };
 
-// "DEVICE-PROGRAM", of an unfinished pin with a mark behind it. The first versions wrote
-// "DEVICE-DIRECTION".
+// "DEVICE-PROGRAM", of an unfinished pin with a mark behind it.
 Note parse_note(const std::string& parent, std::string_view name, bool tcx) {
     const auto finished = name.substr(0, name.size() - (is_unfinished(name) ? 1 : 0));
     const auto dash = std::min(finished.rfind('-'), finished.size());
     const auto program = finished.substr(std::min(dash + 1, finished.size()));
-    const auto fallback =
-        program == "ingress" ? AttachRole::lan_ingress : AttachRole::uplink_egress;
     return {fmt::format("{}/{}", parent, name),
             {interface_of_pin(finished.substr(0, dash)),
-             role_of_program(program).value_or(fallback), tcx}};
+             role_of_program(program).value_or(AttachRole::uplink_egress), tcx}};
 }
 
 // Unfinished ones last: those were to take the others' places.

@@ -132,11 +132,29 @@ NotationContext notation_context(const std::string& instance, const GatewayState
             .table_names_file = table_names_path(instance).string()};
 }
 
-Result<bool> choose_tcx(AttachMode mode, const KernelFeatures& features) {
+Result<DatapathAbilities> abilities_of(const KernelFeatures& features, AttachMode mode) {
     if (mode == AttachMode::tcx && !features.tcx) {
         return fail("attach = \"tcx\": this kernel has no TCX links (6.6 and later have them)");
     }
-    return mode != AttachMode::clsact && features.tcx;
+    return DatapathAbilities{.use_tcx = mode != AttachMode::clsact && features.tcx,
+                             .conntrack_lookup = features.conntrack_lookup};
+}
+
+// How the table of our name is; somebody else's is an error.
+Result<NetfilterMatch> compare_own_table(const std::string& instance, const NetfilterState& state) {
+    const auto match = compare(instance, state);
+    if (match && *match == NetfilterMatch::foreign) {
+        return fail("nftables has a table inet {0} that linkbal did not write: name this instance "
+                    "differently with --instance",
+                    instance);
+    }
+    return match;
+}
+
+std::vector<std::string> keys_of(const std::vector<Sysctl>& sysctls) {
+    std::vector<std::string> keys;
+    std::ranges::transform(sysctls, std::back_inserter(keys), &Sysctl::key);
+    return keys;
 }
 
 std::vector<std::string> warnings_of(const KernelFeatures& features,
@@ -228,9 +246,9 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!features) {
         return tl::unexpected(features.error());
     }
-    const auto use_tcx = choose_tcx(config.balance.attach, *features);
-    if (!use_tcx) {
-        return tl::unexpected(use_tcx.error());
+    const auto abilities = abilities_of(*features, config.balance.attach);
+    if (!abilities) {
+        return tl::unexpected(abilities.error());
     }
     auto datapath = datapath_.read();
     if (!datapath) {
@@ -239,29 +257,22 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (auto kept = keeps_mask(config, *datapath); !kept) {
         return tl::unexpected(kept.error());
     }
-    const DatapathAbilities abilities{*use_tcx, features->conntrack_lookup};
     const auto buckets =
         *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
     const auto considered = with_retired(*memory, config);
     if (!considered) {
         return tl::unexpected(considered.error());
     }
-    auto desired = desired_state(config, seen.facts, *considered, buckets, abilities);
+    auto desired = desired_state(config, seen.facts, *considered, buckets, *abilities);
     if (!desired) {
         return tl::unexpected(desired.error());
     }
-    const auto match = compare(instance_, desired->state.netfilter);
+    const auto match = compare_own_table(instance_, desired->state.netfilter);
     if (!match) {
         return tl::unexpected(match.error());
     }
-    if (*match == NetfilterMatch::foreign) {
-        return fail("nftables has a table inet {0} that linkbal did not write: name this instance "
-                    "differently with --instance",
-                    instance_);
-    }
-    std::vector<std::string> keys;
-    std::ranges::transform(desired->state.sysctls, std::back_inserter(keys), &Sysctl::key);
-    const auto actual = actual_state(seen, *std::move(datapath), *match, keys);
+    const auto actual =
+        actual_state(seen, *std::move(datapath), *match, keys_of(desired->state.sysctls));
     if (!actual) {
         return tl::unexpected(actual.error());
     }
