@@ -142,7 +142,7 @@ Result<DatapathAbilities> abilities_of(const KernelFeatures& features, AttachMod
 
 // How the table of our name is; somebody else's is an error.
 Result<NetfilterMatch> compare_own_table(const std::string& instance, const NetfilterState& state) {
-    const auto match = compare(instance, state);
+    auto match = compare(instance, state);
     if (match && *match == NetfilterMatch::foreign) {
         return fail("nftables has a table inet {0} that linkbal did not write: name this instance "
                     "differently with --instance",
