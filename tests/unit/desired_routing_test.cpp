@@ -185,14 +185,15 @@ TEST_CASE("the preferred default of the main table") {
         return route(main_table, words.any, {via(gateway, through_device)}, metric);
     };
     const std::vector<Case> cases{
-        {"nothing there", v4, {}, 0},
+        {"nothing there", v4, {}, 1},
         {"the same gateway", v4, {foreign(v4, v4.gateway1, "eth1", 0)}, std::nullopt},
-        {"the same gateway, less preferred", v4, {foreign(v4, v4.gateway1, "eth1", 100)}, 0},
+        {"the same gateway, less preferred", v4, {foreign(v4, v4.gateway1, "eth1", 100)}, 1},
+        // Only there: a DHCP client can add its default route as long as nobody has metric 0.
         {"another gateway", v4, {foreign(v4, v4.gateway2, "eth2", 0)}, 0},
         {"the same gateway in another table",
          v4,
          {route(99, v4.any, {via(v4.gateway1, "eth1")})},
-         0},
+         1},
         {"nothing there", v6, {}, 1024},
         {"another gateway", v6, {foreign(v6, v6.gateway2, "eth2", 1024)}, 1023},
         {"two others",

@@ -200,6 +200,10 @@ TEST_CASE("notation of the maps") {
 }
 
 TEST_CASE("notation of forgotten connections") {
-    check({{ForgetConnections{"velox3", 0x30000, 0xff0000},
-            {"conntrack -D -m 0x30000/0xff0000    # velox3"}}});
+    check({
+        {ForgetConnections{"velox3", 3, 0x30000, 0xff0000, std::nullopt, false},
+         {"conntrack -D -m 0x30000/0xff0000    # velox3"}},
+        {ForgetConnections{"velox3", 3, 0x30000, 0xff0000, Family::ipv6, true},
+         {"conntrack -D -f ipv6 -m 0x30000/0xff0000    # velox3, clients get a reset"}},
+    });
 }

@@ -12,6 +12,9 @@ std::vector<Attachment> wanted_attachments(const DatapathState& state) {
         wanted.push_back({device, AttachRole::lan_egress, state.use_tcx});
     }
     for (const auto& uplink : state.uplinks) {
+        if (uplink.device.empty()) { // it is not there
+            continue;
+        }
         wanted.push_back({uplink.device, AttachRole::uplink_egress, state.use_tcx});
     }
     std::ranges::sort(wanted);

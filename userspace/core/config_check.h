@@ -24,7 +24,9 @@ namespace linkbal {
 // `file` is only for messages, here and below.
 [[nodiscard]] std::vector<ConfigError> check_config(const Config& config, std::string_view file);
 
+// Against this machine. If `watched` by a daemon, only what the configuration itself contradicts: what
+// is missing may come later.
 [[nodiscard]] std::vector<ConfigError> check_system(const Config& config, const Facts& facts,
-                                                    std::string_view file);
+                                                    std::string_view file, bool watched = false);
 
 } // namespace linkbal

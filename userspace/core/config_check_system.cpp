@@ -347,11 +347,15 @@ void check_priorities(const Config& config, const Facts& facts, Findings& findin
 } // namespace
 
 std::vector<ConfigError> check_system(const Config& config, const Facts& facts,
-                                      std::string_view file) {
+                                      std::string_view file, bool watched) {
     Findings findings(config, file);
-    check_interfaces(config, facts, findings);
-    check_networks(config, facts, findings);
-    check_gateways(config, facts, findings);
+    if (!watched) {
+        check_interfaces(config, facts, findings);
+        check_gateways(config, facts, findings);
+    }
+    if (!watched || !config.lan.networks.empty()) {
+        check_networks(config, facts, findings);
+    }
     check_tables(config, facts, findings);
     check_mark_mask(config, facts, findings);
     check_priorities(config, facts, findings);

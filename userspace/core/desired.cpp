@@ -37,24 +37,32 @@ void add_ipv6_sysctls(std::vector<Sysctl>& sysctls, const Config& config, const 
             sysctls.push_back({fmt::format("net/ipv6/conf/{}/accept_ra", interface.name), "2"});
         }
     }
+    for (const UplinkConfig& uplink : config.uplinks) {
+        sysctls.push_back(
+            {fmt::format("net/ipv6/conf/{}/ignore_routes_with_linkdown", uplink.interface), "1"});
+    }
     sysctls.push_back({"net/ipv6/fib_multipath_hash_policy", "1"});
     sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
 }
 
 std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts,
-                                    const std::vector<Uplink>& uplinks) {
+                                    const ResolvedTables& resolved) {
     std::vector<Sysctl> sysctls;
     for (const UplinkConfig& uplink : config.uplinks) {
         // Loose: the effective value is the larger of this one and conf/all's, so 2 holds
         // whatever `all` says.
         sysctls.push_back({fmt::format("net/ipv4/conf/{}/rp_filter", uplink.interface), "2"});
+        // Without carrier the kernel looks on: new connections fall through to the balancing table,
+        // whose other hops it takes, with or without a daemon.
+        sysctls.push_back(
+            {fmt::format("net/ipv4/conf/{}/ignore_routes_with_linkdown", uplink.interface), "1"});
     }
     // With addresses alone every connection between two hosts would take one link.
     sysctls.push_back({"net/ipv4/fib_multipath_hash_policy", "1"});
     sysctls.push_back({"net/ipv4/icmp_echo_ignore_broadcasts", "1"});
     // Last: nothing is forwarded before everything else is in place.
     sysctls.push_back({"net/ipv4/ip_forward", "1"});
-    if (!balanced_uplinks(uplinks, Family::ipv6).empty()) {
+    if (resolved.families[static_cast<size_t>(Family::ipv6)]) {
         add_ipv6_sysctls(sysctls, config, facts);
     }
     return sysctls;
@@ -115,6 +123,13 @@ bool counts_for_its_device(const Uplink& uplink, const std::vector<Uplink>& upli
     });
 }
 
+std::vector<std::string> present(std::vector<std::string> devices, const Facts& facts) {
+    std::erase_if(devices,
+                  [&](const std::string& name) { return facts.interface(name) == nullptr; });
+    std::ranges::sort(devices);
+    return devices;
+}
+
 DatapathState desired_datapath(const Config& config, const Facts& facts,
                                const std::vector<Uplink>& uplinks,
                                const std::array<BucketAssignment, 2>& current,
@@ -123,14 +138,15 @@ DatapathState desired_datapath(const Config& config, const Facts& facts,
                            .hash = config.balance.hash,
                            .use_tcx = abilities.use_tcx,
                            .conntrack_lookup = abilities.conntrack_lookup,
-                           .lan_devices = config.lan.interfaces,
+                           .lan_devices = present(config.lan.interfaces, facts),
                            .uplinks = {},
                            .buckets = {},
                            .bypass = bypassed(lan_networks(config, facts), facts)};
-    std::ranges::sort(datapath.lan_devices);
     for (const Uplink& uplink : uplinks) {
         if (counts_for_its_device(uplink, uplinks)) {
-            datapath.uplinks.push_back({uplink.id, uplink.name, uplink.device, uplink.weight});
+            const bool there = facts.interface(uplink.device) != nullptr;
+            datapath.uplinks.push_back(
+                {uplink.id, uplink.name, there ? uplink.device : "", uplink.weight});
         }
     }
     std::ranges::sort(datapath.uplinks);
@@ -193,28 +209,31 @@ std::vector<Prefix> lan_networks(const Config& config, const Facts& facts) {
 
 Result<Desired> desired_state(const Config& config, const Facts& facts, const Memory& memory,
                               const std::array<BucketAssignment, 2>& current,
-                              DatapathAbilities abilities) {
+                              DatapathAbilities abilities, const Conditions& conditions) {
     for (const std::string& device : config.lan.interfaces) {
-        if (facts.interface(device) == nullptr) {
+        if (!conditions.watched && facts.interface(device) == nullptr) {
             return fail("LAN: there is no interface {}", device);
         }
     }
-    auto resolved = resolve_uplinks(config, facts, memory);
+    auto resolved = resolve_uplinks(config, facts, memory, conditions);
     if (!resolved) {
         return tl::unexpected(resolved.error());
     }
-    if (std::ranges::none_of(resolved->uplinks, &Uplink::carries_anything)) {
+    if (!conditions.watched && std::ranges::none_of(resolved->uplinks, &Uplink::has_any_path)) {
         return fail("none of the uplinks' interfaces is up");
     }
     Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
                               .rules = desired_rules(config, *resolved),
-                              .sysctls = desired_sysctls(config, facts, resolved->uplinks),
+                              .sysctls = desired_sysctls(config, facts, *resolved),
                               .netfilter = desired_netfilter(config, facts, resolved->uplinks),
                               .datapath = desired_datapath(config, facts, resolved->uplinks,
                                                            current, abilities),
                               .table_names = desired_names(config, *resolved)},
                     .uplinks = resolved->uplinks,
-                    .balance_table = resolved->balance_table};
+                    .balance_table = resolved->balance_table,
+                    .families = resolved->families,
+                    .ended = ended_service(resolved->uplinks, config.failover, memory),
+                    .resets = config.failover.reset};
     return desired;
 }
 

@@ -2,10 +2,12 @@
 // The state that a configuration asks for on this machine, as a pure function.
 #pragma once
 
+#include "core/conditions.h"
 #include "core/config.h"
 #include "core/facts.h"
 #include "core/gateway_state.h"
 #include "core/memory.h"
+#include "core/service.h"
 #include "core/uplinks.h"
 #include "util/result.h"
 
@@ -24,6 +26,9 @@ struct Desired {
     GatewayState state;
     std::vector<Uplink> uplinks;
     uint32_t balance_table = 0;
+    std::array<bool, 2> families{};
+    std::vector<EndedService> ended;
+    bool resets = true; // clients of connections that are ended learn it
 };
 
 // What the kernel lets the datapath do.
@@ -36,7 +41,7 @@ struct DatapathAbilities {
 // from it in as few places as the weights allow.
 Result<Desired> desired_state(const Config& config, const Facts& facts, const Memory& memory,
                               const std::array<BucketAssignment, 2>& current,
-                              DatapathAbilities abilities);
+                              DatapathAbilities abilities, const Conditions& conditions = {});
 
 // The mark that stands for an uplink id within `mask`.
 uint32_t uplink_mark(uint32_t id, uint32_t mask);

@@ -81,7 +81,7 @@ std::vector<const Uplink*> fallback_uplinks(const std::vector<Uplink>& uplinks, 
         return !uplink->path(family)->gateway;
     };
     if (family == Family::ipv4 || std::ranges::none_of(balanced, without_gateway)) {
-        return balanced;
+        return balanced; // also where there are none
     }
     const auto heaviest = std::ranges::max_element(balanced, {}, &Uplink::weight);
     const std::vector alone{*heaviest};
@@ -91,8 +91,12 @@ std::vector<const Uplink*> fallback_uplinks(const std::vector<Uplink>& uplinks, 
 
 void add_balancing_table(std::vector<Route>& routes, const ResolvedTables& resolved,
                          Family family) {
+    if (!resolved.families.at(static_cast<size_t>(family))) {
+        return;
+    }
     const auto uplinks = fallback_uplinks(resolved.uplinks, family);
-    if (uplinks.empty()) {
+    if (uplinks.empty()) { // clients learn it at once, and nothing slips out by others' routes
+        routes.push_back(default_route(resolved.balance_table, family, {}, plain_metric(family)));
         return;
     }
     const uint32_t largest = (*std::ranges::max_element(uplinks, {}, &Uplink::weight))->weight;
@@ -108,20 +112,19 @@ bool is_foreign_default(const Route& route, Family family) {
     return route.table == main_table && route.destination == Prefix::any(family);
 }
 
-// Our default route must be preferred to those that are there. IPv4: metric 0, and among equals the
-// newest is first. IPv6: equals would become one multipath route, so one less than the lowest; none
-// where the lowest is 1 already.
+// Our default route must be preferred to those that are there, by a metric one less than the lowest.
+// IPv4 takes 0 only where somebody else has it (the newest of equals is first): DHCP clients add their
+// default without a metric, and the kernel refuses that where any route has 0 already. IPv6: none
+// where the lowest is 1 already, because equals would become one multipath route.
 std::optional<uint32_t> preferred_metric(const Facts& facts, Family family) {
-    uint32_t metric = plain_metric(family);
-    if (family == Family::ipv4) {
-        return metric;
-    }
+    constexpr uint32_t ipv4_alone = 1;
+    uint32_t metric = family == Family::ipv4 ? ipv4_alone : ipv6_default_metric;
     for (const Route& route : facts.foreign_routes) {
         if (is_foreign_default(route, family)) {
             metric = std::min(metric, std::max(route.metric, 1U) - 1);
         }
     }
-    return metric > 0 ? std::optional(metric) : std::nullopt;
+    return metric > 0 || family == Family::ipv4 ? std::optional(metric) : std::nullopt;
 }
 
 // A route like the preferred one that somebody else put into main: nothing to add then. The kernel
@@ -141,8 +144,8 @@ void add_preferred_default(std::vector<Route>& routes, const Config& config, con
     }
     const Uplink* preferred = candidates.front();
     for (const Uplink& uplink : resolved.uplinks) {
-        if (uplink.name == config.balance.default_uplink && uplink.path(family) &&
-            !uplink.retired) {
+        if (uplink.name == config.balance.default_uplink && !uplink.retired && !uplink.drained &&
+            uplink.carries.at(static_cast<size_t>(family))) {
             preferred = &uplink;
         }
     }
@@ -187,15 +190,9 @@ void add_uplink_rules(std::vector<Rule>& rules, const Config& config, const Upli
 } // namespace
 
 std::vector<const Uplink*> balanced_uplinks(const std::vector<Uplink>& uplinks, Family family) {
-    uint32_t lowest = UINT32_MAX;
-    for (const Uplink& uplink : uplinks) {
-        if (uplink.path(family) && !uplink.retired) {
-            lowest = std::min(lowest, uplink.tier);
-        }
-    }
     std::vector<const Uplink*> balanced;
     for (const Uplink& uplink : uplinks) {
-        if (uplink.path(family) && !uplink.retired && uplink.tier == lowest) {
+        if (uplink.serves.at(static_cast<size_t>(family))) {
             balanced.push_back(&uplink);
         }
     }
@@ -219,7 +216,7 @@ std::vector<Rule> desired_rules(const Config& config, const ResolvedTables& reso
     const uint32_t base = config.balance.rule_priority;
     std::vector<Rule> rules;
     for (const Family family : families) {
-        if (balanced_uplinks(resolved.uplinks, family).empty()) {
+        if (!resolved.families.at(static_cast<size_t>(family))) {
             continue;
         }
         Rule local = rule(family, base, main_table);

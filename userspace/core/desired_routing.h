@@ -12,7 +12,8 @@
 namespace linkbal {
 
 // Sorted. Per uplink and family: the subnets and a default route in its table; a weighted multipath
-// default route of the lowest tier in the balancing table; the preferred default in main.
+// default route of the uplinks in service in the balancing table, or an unreachable one; the
+// preferred default in main.
 std::vector<Route> desired_routes(const Config& config, const Facts& facts,
                                   const ResolvedTables& resolved);
 
@@ -22,7 +23,7 @@ std::vector<Route> desired_routes(const Config& config, const Facts& facts,
 // forwarded packet walks the list: with 250 uplinks that is more than twice as fast.
 std::vector<Rule> desired_rules(const Config& config, const ResolvedTables& resolved);
 
-// The uplinks that new connections are spread over: those of the lowest tier that carry the family.
+// The uplinks that new connections are spread over.
 std::vector<const Uplink*> balanced_uplinks(const std::vector<Uplink>& uplinks, Family family);
 
 } // namespace linkbal

@@ -32,7 +32,7 @@ struct NextHop {
 struct Route {
     uint32_t table = main_table;
     Prefix destination;
-    std::vector<NextHop> hops; // one, or several for multipath; sorted by device
+    std::vector<NextHop> hops; // one, or several for multipath; sorted by device; none: unreachable
     std::optional<IpAddress> preferred_source;
     uint32_t metric = 0;
     auto operator<=>(const Route&) const = default;

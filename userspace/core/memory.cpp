@@ -25,17 +25,29 @@ json to_json(const RememberedUplink& uplink) {
             {"weight", uplink.weight},
             {"gateway", to_json(uplink.gateways[0])},
             {"gateway6", to_json(uplink.gateways[1])},
-            {"retired", uplink.retired}};
+            {"retired", uplink.retired},
+            {"drained", uplink.drained},
+            {"ordered_weight", uplink.ordered_weight.value_or(0)},
+            {"configured_weight", uplink.configured_weight},
+            {"carried", uplink.carried},
+            {"served", uplink.served}};
 }
 
+// What version 0.1 did not write yet has a default.
 RememberedUplink uplink_from(const json& value) {
+    const uint32_t ordered = value.value("ordered_weight", 0U);
     return {.name = value.at("name"),
             .interface = value.at("interface"),
             .id = value.at("id"),
             .table = value.at("table"),
             .weight = value.at("weight"),
             .gateways = {gateway_from(value.at("gateway")), gateway_from(value.at("gateway6"))},
-            .retired = value.at("retired")};
+            .retired = value.at("retired"),
+            .drained = value.value("drained", false),
+            .ordered_weight = ordered != 0 ? std::optional(ordered) : std::nullopt,
+            .configured_weight = value.value("configured_weight", 0U),
+            .carried = value.value("carried", std::array<bool, 2>{}),
+            .served = value.value("served", std::array<bool, 2>{})};
 }
 
 Memory memory_from(const json& document) {
@@ -45,6 +57,7 @@ Memory memory_from(const json& document) {
         memory.uplinks.push_back(uplink_from(uplink));
     }
     memory.balance_table = document.at("balance_table");
+    memory.families = document.value("families", std::array<bool, 2>{});
     memory.sysctls = document.at("sysctls");
     memory.mounted_bpffs = document.at("mounted_bpffs");
     return memory;
@@ -60,6 +73,7 @@ std::string print_memory(const Memory& memory) {
     const json document{{"network_namespace", memory.network_namespace},
                         {"uplinks", uplinks},
                         {"balance_table", memory.balance_table},
+                        {"families", memory.families},
                         {"sysctls", memory.sysctls},
                         {"mounted_bpffs", memory.mounted_bpffs}};
     return document.dump(2) + "\n";

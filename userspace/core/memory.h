@@ -23,14 +23,20 @@ struct RememberedUplink {
     uint32_t weight = 0;
     // By Family; what open connections need to go on when the uplink is no longer configured.
     std::array<std::optional<IpAddress>, 2> gateways{};
-    bool retired = false; // no longer configured, kept for its open connections
+    bool retired = false;                     // no longer configured, kept for its open connections
+    bool drained = false;                     // by a command
+    std::optional<uint32_t> ordered_weight{}; // by a command, in place of configured_weight
+    uint32_t configured_weight = 0;
+    // By Family, when this was written: open connections could go on, new ones came.
+    std::array<bool, 2> carried{}, served{};
     bool operator==(const RememberedUplink&) const = default;
 };
 
 struct Memory {
     uint64_t network_namespace = 0; // inode number; 0: nothing has been applied yet
     std::vector<RememberedUplink> uplinks;
-    uint32_t balance_table = 0; // 0: not chosen yet
+    uint32_t balance_table = 0;     // 0: not chosen yet
+    std::array<bool, 2> families{}; // balanced ones
     // What each sysctl was before the first `up`, by its path below /proc/sys.
     std::map<std::string, std::string> sysctls;
     bool mounted_bpffs = false; // by us, so `down` unmounts it if nobody else uses it

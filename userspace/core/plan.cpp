@@ -171,8 +171,21 @@ void plan_forgetting(Plan& plan, const Desired& desired, const Memory& memory) {
             return uplink.id == known.id && uplink.name == known.name;
         });
         if (!stays) {
-            plan.emplace_back(ForgetConnections{known.name, uplink_mark(known.id, mask), mask});
+            plan.emplace_back(ForgetConnections{.uplink = known.name,
+                                                .id = known.id,
+                                                .mark = uplink_mark(known.id, mask),
+                                                .mask = mask,
+                                                .family = std::nullopt,
+                                                .reset = desired.resets});
         }
+    }
+    for (const EndedService& ended : desired.ended) {
+        plan.emplace_back(ForgetConnections{.uplink = ended.uplink,
+                                            .id = ended.id,
+                                            .mark = uplink_mark(ended.id, mask),
+                                            .mask = mask,
+                                            .family = ended.family,
+                                            .reset = desired.resets});
     }
 }
 

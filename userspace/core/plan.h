@@ -74,10 +74,14 @@ struct Attach {
 struct Detach {
     Attachment at;
 };
-// Conntrack entries of an uplink that is gone: its id may be given to another one.
+// Conntrack entries of an uplink that is gone, since its id may be given to another one, or that can't
+// carry a family any more.
 struct ForgetConnections {
     std::string uplink;
+    uint32_t id = 0;
     uint32_t mark = 0, mask = 0;
+    std::optional<Family> family; // empty: both
+    bool reset = false;           // the LAN's clients of TCP connections get a reset
 };
 // Connections that were open before the first `up` go on by the uplink whose address they use.
 struct AdoptConnections {

@@ -164,8 +164,12 @@ class Notation {
     Lines operator()(const Attach& action) const { return {attach_text(action.at, context_)}; }
     Lines operator()(const Detach& action) const { return {detach_text(action.at)}; }
     Lines operator()(const ForgetConnections& action) const {
-        return {fmt::format("conntrack -D -m {:#x}/{:#x}    # {}", action.mark, action.mask,
-                            action.uplink)};
+        const std::string_view family = !action.family                   ? ""
+                                        : *action.family == Family::ipv4 ? " -f ipv4"
+                                                                         : " -f ipv6";
+        return {fmt::format("conntrack -D{} -m {:#x}/{:#x}    # {}{}", family, action.mark,
+                            action.mask, action.uplink,
+                            action.reset ? ", clients get a reset" : "")};
     }
     Lines operator()(const AdoptConnections& action) const {
         Lines lines;
@@ -198,7 +202,8 @@ class Notation {
 
 std::string route_notation(const Route& route, const NotationContext& context) {
     const Family family = route.destination.family();
-    std::string text = route.destination.is_default() ? "default" : route.destination.str();
+    std::string text = route.hops.empty() ? "unreachable " : "";
+    text += route.destination.is_default() ? "default" : route.destination.str();
     if (route.hops.size() == 1) {
         text += fmt::format(" {}", hop_text(route.hops.front(), family));
     }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/config_check.h"
+#include "core/service.h"
 
 namespace linkbal {
 
@@ -155,6 +156,8 @@ std::optional<Uplink> keep_retired(const RememberedUplink& known, const Facts& f
                   .table = known.table,
                   .weight = known.weight,
                   .retired = true,
+                  .ordered_weight = std::nullopt,
+                  .configured_weight = known.weight,
                   .paths = {}};
     for (const Family family : families) {
         const auto& gateway = known.gateways.at(static_cast<size_t>(family));
@@ -163,23 +166,38 @@ std::optional<Uplink> keep_retired(const RememberedUplink& known, const Facts& f
             uplink.paths.at(static_cast<size_t>(family)) = std::move(path);
         }
     }
-    return uplink.carries_anything() ? std::optional(uplink) : std::nullopt;
+    return uplink.has_any_path() ? std::optional(uplink) : std::nullopt;
 }
 
-Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts) {
-    const Interface* interface = facts.interface(config.interface);
-    if (interface == nullptr) {
-        return fail("uplink {}: there is no interface {}", config.name, config.interface);
+// What commands have asked for, now or before. A weight that was ordered goes with the configured one
+// that it was in place of.
+void follow_commands(Uplink& uplink, const RememberedUplink* known,
+                     const UplinkCondition& condition) {
+    uplink.drained = condition.drained.value_or(known != nullptr && known->drained);
+    if (condition.weight) {
+        uplink.ordered_weight = *condition.weight != 0 ? condition.weight : std::nullopt;
+    } else if (known != nullptr && known->configured_weight == uplink.configured_weight) {
+        uplink.ordered_weight = known->ordered_weight;
     }
+    uplink.weight = uplink.ordered_weight.value_or(uplink.configured_weight);
+}
+
+Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts, bool watched) {
     Uplink uplink{.name = config.name,
                   .device = config.interface,
-                  .weight = config.weight,
                   .tier = config.tier,
+                  .ordered_weight = std::nullopt,
+                  .configured_weight = config.weight,
                   .paths = {}};
+    const Interface* interface = facts.interface(config.interface);
+    if (interface == nullptr) {
+        return watched ? Result<Uplink>(uplink)
+                       : fail("uplink {}: there is no interface {}", config.name, config.interface);
+    }
     for (const Family family : families) {
         uplink.paths[static_cast<size_t>(family)] = path_of(config, *interface, facts, family);
     }
-    if (interface->up && !uplink.carries_anything()) {
+    if (interface->up && !watched && !uplink.has_any_path()) {
         return fail(
             "uplink {}: {} carries neither IPv4 nor IPv6: it needs an address, and a gateway "
             "from the configuration or from a default route",
@@ -208,15 +226,29 @@ class Tables {
     std::set<uint32_t> written_, used_;
 };
 
+// A family whose links are all gone for the moment is still ours: its packets are answered, not left
+// to whatever default route others may have.
+std::array<bool, 2> families_in_use(const std::vector<Uplink>& uplinks, const Memory& memory,
+                                    const Conditions& conditions) {
+    std::array<bool, 2> in_use{};
+    for (size_t family = 0; family < in_use.size(); ++family) {
+        const bool any = std::ranges::any_of(uplinks, [&](const Uplink& uplink) {
+            return uplink.paths.at(family) && !uplink.retired;
+        });
+        in_use.at(family) = any || (conditions.watched && memory.families.at(family));
+    }
+    return in_use;
+}
+
 } // namespace
 
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
-                                       const Memory& memory) {
+                                       const Memory& memory, const Conditions& conditions) {
     Tables tables(config, facts, memory);
     Ids ids(config, memory);
     ResolvedTables resolved;
     for (const UplinkConfig& uplink_config : config.uplinks) {
-        auto uplink = resolve_one(uplink_config, facts);
+        auto uplink = resolve_one(uplink_config, facts, conditions.watched);
         if (!uplink) {
             return tl::unexpected(uplink.error());
         }
@@ -228,6 +260,7 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
         }
         uplink->id = *id;
         uplink->table = tables.take(uplink_config.table, known != nullptr ? known->table : 0);
+        follow_commands(*uplink, known, conditions.of(uplink->name));
         resolved.uplinks.push_back(*std::move(uplink));
     }
     resolved.balance_table = tables.take(config.balance.table, memory.balance_table);
@@ -236,6 +269,8 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
             resolved.uplinks.push_back(*std::move(kept));
         }
     }
+    choose_service(resolved.uplinks, config.failover, memory, conditions);
+    resolved.families = families_in_use(resolved.uplinks, memory, conditions);
     return resolved;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/conditions.h"
 #include "core/config.h"
 #include "core/facts.h"
 #include "core/memory.h"
@@ -29,26 +30,33 @@ struct Uplink {
     uint32_t weight = 1;
     uint32_t tier = 1;
     bool retired = false; // no longer configured; carries its open connections to their end
-    std::array<std::optional<UplinkPath>, 2> paths; // by Family; empty: does not carry the family
+    // A command has taken it out of service; its open connections go on.
+    bool drained = false;
+    std::optional<uint32_t> ordered_weight; // by a command, in place of the configured one
+    uint32_t configured_weight = 1;
+    std::array<std::optional<UplinkPath>, 2> paths; // by Family; empty: there is no way out
+    std::array<bool, 2> carries{};                  // by Family: open connections go on
+    std::array<bool, 2> serves{};                   // by Family: new connections come
 
     [[nodiscard]] const std::optional<UplinkPath>& path(Family family) const {
         return paths[static_cast<size_t>(family)];
     }
-    // False while the interface is switched off.
-    [[nodiscard]] bool carries_anything() const { return paths[0] || paths[1]; }
+    // False while the interface is switched off or not there.
+    [[nodiscard]] bool has_any_path() const { return paths[0] || paths[1]; }
 };
 
 struct ResolvedTables {
     std::vector<Uplink> uplinks; // in the configuration's order, then the retired ones
     uint32_t balance_table = 0;
+    std::array<bool, 2> families{}; // those that are balanced, or were and may be again
 };
 
 // Ids and tables that `memory` holds are kept, unless the mask has no room for the id any more or the
 // configuration names the table for something else; new ones are the lowest that nobody uses. An
 // uplink whose interface is switched off carries nothing and is no error. What `memory` has retired is
-// kept while its interface is up and nobody else has its table or id. Errors: an interface that does
-// not exist, one that is up and carries neither family, more uplinks than ids.
+// kept while its interface is up and nobody else has its table or id. Errors: more uplinks than ids,
+// and unless a daemon is watching, an interface that does not exist or is up without a way out.
 Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
-                                       const Memory& memory);
+                                       const Memory& memory, const Conditions& conditions = {});
 
 } // namespace linkbal

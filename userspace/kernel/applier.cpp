@@ -116,7 +116,7 @@ struct Applier::Perform {
         return kept ? self.datapath_.detach(action.at) : kept;
     }
     Status operator()(const ForgetConnections& action) const {
-        return delete_by_mark(action.mark, action.mask);
+        return delete_by_mark(action.mark, action.mask, action.family);
     }
     Status operator()(const AdoptConnections& action) const {
         return adopt_connections(action.marks, action.mask);

@@ -21,8 +21,13 @@ uint32_t mark_of(const nlmsghdr& message) {
 
 // Family AF_UNSPEC is every family.
 NfnetlinkMessage conntrack_message(uint8_t type, uint16_t flags,
-                                   const std::function<void(nlmsghdr*)>& fill = {}) {
-    return make_message(NFNL_SUBSYS_CTNETLINK, type, AF_UNSPEC, flags, fill);
+                                   const std::function<void(nlmsghdr*)>& fill = {},
+                                   uint8_t family = AF_UNSPEC) {
+    return make_message(NFNL_SUBSYS_CTNETLINK, type, family, flags, fill);
+}
+
+uint8_t socket_family(std::optional<Family> family) {
+    return !family ? AF_UNSPEC : *family == Family::ipv4 ? AF_INET : AF_INET6;
 }
 
 } // namespace
@@ -41,7 +46,7 @@ Result<std::map<uint32_t, uint64_t>> count_by_mark(uint32_t mask) {
     return counts;
 }
 
-Status delete_by_mark(uint32_t mark, uint32_t mask) {
+Status delete_by_mark(uint32_t mark, uint32_t mask, std::optional<Family> family) {
     if (mask == 0 || (mark & ~mask) != 0) {
         return fail("delete connections: mark {:#x} is not within mask {:#x}", mark, mask);
     }
@@ -54,7 +59,8 @@ Status delete_by_mark(uint32_t mark, uint32_t mask) {
         mnl_attr_put_u32(m, CTA_MARK, htonl(mark));
         mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(mask));
     };
-    const auto done = socket->request(conntrack_message(IPCTNL_MSG_CT_DELETE, 0, filter));
+    const auto done =
+        socket->request(conntrack_message(IPCTNL_MSG_CT_DELETE, 0, filter, socket_family(family)));
     if (!done) {
         return tl::unexpected(
             done.error().within(fmt::format("delete connections of mark {:#x}/{:#x}", mark, mask)));

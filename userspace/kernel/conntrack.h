@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 
+#include "core/address.h"
 #include "util/result.h"
 
 namespace linkbal {
@@ -15,8 +17,8 @@ namespace linkbal {
 // begins or ends meanwhile may or may not be counted.
 Result<std::map<uint32_t, uint64_t>> count_by_mark(uint32_t mask);
 
-// Deletes every connection whose `mark & mask` is `mark`, in one request. `mark` must lie within
-// `mask`, and `mask` must not be 0: that would be every connection of the machine.
-Status delete_by_mark(uint32_t mark, uint32_t mask);
+// Deletes every connection, of one family or of both, whose `mark & mask` is `mark`, in one request.
+// `mark` must lie within `mask`, and `mask` must not be 0: that would be every connection of the machine.
+Status delete_by_mark(uint32_t mark, uint32_t mask, std::optional<Family> family = std::nullopt);
 
 } // namespace linkbal

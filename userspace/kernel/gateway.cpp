@@ -51,7 +51,12 @@ std::vector<RememberedUplink> remembered(const std::vector<Uplink>& uplinks) {
                                .table = uplink.table,
                                .weight = uplink.weight,
                                .gateways = {},
-                               .retired = uplink.retired};
+                               .retired = uplink.retired,
+                               .drained = uplink.drained,
+                               .ordered_weight = uplink.ordered_weight,
+                               .configured_weight = uplink.configured_weight,
+                               .carried = uplink.carries,
+                               .served = uplink.serves};
         for (const Family family : families) {
             const auto& path = uplink.path(family);
             known.gateways.at(static_cast<size_t>(family)) = path ? path->gateway : std::nullopt;
@@ -108,6 +113,7 @@ Memory journal(const Preparation& preparation, uint64_t network_namespace) {
     memory.network_namespace = network_namespace;
     memory.mounted_bpffs |= !has_bpffs();
     memory.balance_table = preparation.desired.balance_table;
+    memory.families = preparation.desired.families;
     for (const RememberedUplink& uplink : remembered(preparation.desired.uplinks)) {
         const auto known = std::ranges::find(memory.uplinks, uplink.name, &RememberedUplink::name);
         if (known == memory.uplinks.end()) {
@@ -161,7 +167,7 @@ std::vector<std::string> warnings_of(const KernelFeatures& features,
                                      const std::vector<Uplink>& uplinks) {
     std::vector<std::string> warnings = missing_features(features);
     for (const Uplink& uplink : uplinks) {
-        if (!uplink.carries_anything()) {
+        if (!uplink.has_any_path()) {
             warnings.push_back(
                 fmt::format("uplink {}: {} is switched off: it gets no connections; run "
                             "`linkbal up` again when it is up",
@@ -234,7 +240,19 @@ Result<ActualState> Gateway::actual_state(const Observation& seen,
                        .table_names = *std::move(names)};
 }
 
-Result<Preparation> Gateway::compare_with(const Config& config, const Observation& seen) {
+Result<DatapathAbilities> Gateway::abilities(const BalanceConfig& config) {
+    if (!features_) {
+        const auto probed = probe_features();
+        if (!probed) {
+            return tl::unexpected(probed.error());
+        }
+        features_ = *probed;
+    }
+    return abilities_of(*features_, config.attach);
+}
+
+Result<Preparation> Gateway::compare_with(const Config& config, const Observation& seen,
+                                          const Conditions& conditions) {
     auto memory = memory_of_this_namespace();
     if (!memory) {
         return tl::unexpected(memory.error());
@@ -242,13 +260,9 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (auto ours = check_table_names_file(instance_); !ours) {
         return tl::unexpected(ours.error());
     }
-    const auto features = probe_features();
-    if (!features) {
-        return tl::unexpected(features.error());
-    }
-    const auto abilities = abilities_of(*features, config.balance.attach);
-    if (!abilities) {
-        return tl::unexpected(abilities.error());
+    const auto able = abilities(config.balance);
+    if (!able) {
+        return tl::unexpected(able.error());
     }
     auto datapath = datapath_.read();
     if (!datapath) {
@@ -263,7 +277,7 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!considered) {
         return tl::unexpected(considered.error());
     }
-    auto desired = desired_state(config, seen.facts, *considered, buckets, *abilities);
+    auto desired = desired_state(config, seen.facts, *considered, buckets, *able, conditions);
     if (!desired) {
         return tl::unexpected(desired.error());
     }
@@ -277,25 +291,28 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
         return tl::unexpected(actual.error());
     }
     Plan plan = make_plan(*actual, *desired, *considered);
-    auto warnings = warnings_of(*features, desired->uplinks);
+    auto warnings =
+        conditions.watched ? std::vector<std::string>{} : warnings_of(*features_, desired->uplinks);
     NotationContext notation = notation_context(instance_, desired->state);
     return Preparation{.memory = *std::move(memory),
+                       .facts = seen.facts,
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
                        .notation = std::move(notation),
                        .warnings = std::move(warnings)};
 }
 
-tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file) {
+tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file,
+                                                    const Conditions& conditions) {
     const auto seen = observe(route_socket_, instance_);
     if (!seen) {
         return tl::unexpected(Refusal{.mistakes = {}, .error = seen.error()});
     }
-    auto mistakes = check_system(config, seen->facts, file);
+    auto mistakes = check_system(config, seen->facts, file, conditions.watched);
     if (!mistakes.empty()) {
         return tl::unexpected(Refusal{.mistakes = std::move(mistakes), .error = {}});
     }
-    auto preparation = compare_with(config, *seen);
+    auto preparation = compare_with(config, *seen, conditions);
     if (!preparation) {
         return tl::unexpected(Refusal{.mistakes = {}, .error = preparation.error()});
     }

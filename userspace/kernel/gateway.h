@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/conditions.h"
 #include "core/config.h"
 #include "core/config_error.h"
 #include "core/desired.h"
@@ -24,6 +25,7 @@ namespace linkbal {
 // Everything that is decided before anything is touched.
 struct Preparation {
     Memory memory; // as it was
+    Facts facts;
     Desired desired;
     Plan plan;
     NotationContext notation;
@@ -45,7 +47,8 @@ class Gateway {
     static Result<Gateway> open(const std::string& instance);
 
     // Holds `config` against this machine and compares. Touches nothing.
-    tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file);
+    tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file,
+                                               const Conditions& conditions = {});
     // Carries the plan out. On failure everything is as before and the error says what failed, and
     // what could not be undone, if anything.
     Status apply(const Preparation& preparation, const Progress& progress);
@@ -63,12 +66,15 @@ class Gateway {
                                                    std::optional<ActualDatapath> datapath,
                                                    NetfilterMatch netfilter,
                                                    const std::vector<std::string>& sysctls) const;
-    Result<Preparation> compare_with(const Config& config, const Observation& seen);
+    Result<DatapathAbilities> abilities(const BalanceConfig& config);
+    Result<Preparation> compare_with(const Config& config, const Observation& seen,
+                                     const Conditions& conditions);
     void forget_attempt(const Memory& former, bool mounted);
 
     std::string instance_;
     NetlinkSocket route_socket_;
     Datapath datapath_;
+    std::optional<KernelFeatures> features_; // asked for once
 };
 
 } // namespace linkbal

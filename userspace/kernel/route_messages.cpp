@@ -39,7 +39,7 @@ rtmsg route_header(const Route& route, bool remove) {
     header.rtm_dst_len = static_cast<uint8_t>(route.destination.length());
     header.rtm_table = table_byte(route.table);
     header.rtm_protocol = route_protocol;
-    header.rtm_type = RTN_UNICAST;
+    header.rtm_type = route.hops.empty() ? RTN_UNREACHABLE : RTN_UNICAST;
     const bool on_link = route.hops.size() == 1 && !route.hops.front().gateway;
     header.rtm_scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     if (remove && !on_link) {
@@ -89,6 +89,9 @@ void put_multipath(NetlinkMessage& message, const Route& route,
 }
 
 void put_hops(NetlinkMessage& message, const Route& route, const std::vector<uint32_t>& indexes) {
+    if (route.hops.empty()) {
+        return;
+    }
     if (route.hops.size() > 1) {
         put_multipath(message, route, indexes);
         return;

@@ -71,15 +71,17 @@ void add_route(RoutesAndRules& all, const nlmsghdr* message, uint8_t family,
     const uint32_t table = attributes.u32(RTA_TABLE);
     // Asked for a family that it does not have (ipv6.disable=1), the kernel tells the routes of all
     // others (rtnl_dump_all() in net/core/rtnetlink.c).
-    if (header->rtm_family != family || header->rtm_type != RTN_UNICAST ||
+    const bool ours = header->rtm_protocol == route_protocol;
+    const bool unreachable = ours && header->rtm_type == RTN_UNREACHABLE;
+    if (header->rtm_family != family || (header->rtm_type != RTN_UNICAST && !unreachable) ||
         table == RT_TABLE_LOCAL || (header->rtm_flags & RTM_F_CLONED) != 0) {
         return;
     }
-    auto& list = header->rtm_protocol == route_protocol ? all.our_routes : all.foreign_routes;
+    auto& list = ours ? all.our_routes : all.foreign_routes;
     list.push_back({.table = table,
                     .destination = prefix_from(family_of(family), attributes.address(RTA_DST),
                                                header->rtm_dst_len),
-                    .hops = hops_from(attributes, names),
+                    .hops = unreachable ? std::vector<NextHop>{} : hops_from(attributes, names),
                     .preferred_source = attributes.address(RTA_PREFSRC),
                     .metric = attributes.u32(RTA_PRIORITY)});
 }
