@@ -20,6 +20,7 @@ struct GatewayState {
     NetfilterState netfilter;
     DatapathState datapath;
     std::vector<TableName> table_names;
+    bool operator==(const GatewayState&) const = default;
 };
 
 struct Desired {

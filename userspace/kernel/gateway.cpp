@@ -295,24 +295,30 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
         conditions.watched ? std::vector<std::string>{} : warnings_of(*features_, desired->uplinks);
     NotationContext notation = notation_context(instance_, desired->state);
     return Preparation{.memory = *std::move(memory),
-                       .facts = seen.facts,
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
                        .notation = std::move(notation),
                        .warnings = std::move(warnings)};
 }
 
-tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file,
-                                                    const Conditions& conditions) {
-    const auto seen = observe(route_socket_, instance_);
+Result<Observation> Gateway::observe_now() { return observe(route_socket_, instance_); }
+
+tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file) {
+    const auto seen = observe_now();
     if (!seen) {
         return tl::unexpected(Refusal{.mistakes = {}, .error = seen.error()});
     }
-    auto mistakes = check_system(config, seen->facts, file, conditions.watched);
+    return prepare(config, file, *seen, {});
+}
+
+tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const std::string& file,
+                                                    const Observation& seen,
+                                                    const Conditions& conditions) {
+    auto mistakes = check_system(config, seen.facts, file, conditions.watched);
     if (!mistakes.empty()) {
         return tl::unexpected(Refusal{.mistakes = std::move(mistakes), .error = {}});
     }
-    auto preparation = compare_with(config, *seen, conditions);
+    auto preparation = compare_with(config, seen, conditions);
     if (!preparation) {
         return tl::unexpected(Refusal{.mistakes = {}, .error = preparation.error()});
     }

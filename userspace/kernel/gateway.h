@@ -25,7 +25,6 @@ namespace linkbal {
 // Everything that is decided before anything is touched.
 struct Preparation {
     Memory memory; // as it was
-    Facts facts;
     Desired desired;
     Plan plan;
     NotationContext notation;
@@ -46,9 +45,16 @@ class Gateway {
   public:
     static Result<Gateway> open(const std::string& instance);
 
+    [[nodiscard]] Result<Observation> observe_now();
+    // What the last apply() has left to remember; empty where there was none.
+    [[nodiscard]] Result<Memory> memory() const { return memory_of_this_namespace(); }
+
     // Holds `config` against this machine and compares. Touches nothing.
+    tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file);
+    // The same for a machine that has been seen already.
     tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file,
-                                               const Conditions& conditions = {});
+                                               const Observation& seen,
+                                               const Conditions& conditions);
     // Carries the plan out. On failure everything is as before and the error says what failed, and
     // what could not be undone, if anything.
     Status apply(const Preparation& preparation, const Progress& progress);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/control.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+namespace linkbal {
+
+namespace {
+
+using nlohmann::json;
+using std::chrono::microseconds;
+
+constexpr std::array orders{
+    std::pair{std::string_view("drain"), UplinkRequest::Order::drain},
+    std::pair{std::string_view("resume"), UplinkRequest::Order::resume},
+    std::pair{std::string_view("weight"), UplinkRequest::Order::weight},
+};
+constexpr std::array states{UplinkState::up, UplinkState::down, UplinkState::draining};
+
+struct RequestPrinter {
+    json operator()(const ApplyRequest& request) const {
+        return {{"command", "up"}, {"file", request.file}, {"text", request.text}};
+    }
+    json operator()(const RemoveRequest&) const { return {{"command", "down"}}; }
+    json operator()(const StatusRequest&) const { return {{"command", "status"}}; }
+    json operator()(const UplinkRequest& request) const {
+        const auto* order = std::ranges::find(
+            orders, request.order, &std::pair<std::string_view, UplinkRequest::Order>::second);
+        return {{"command", "uplink"},
+                {"uplink", request.uplink},
+                {"order", order->first},
+                {"weight", request.weight}};
+    }
+};
+
+UplinkRequest uplink_request(const json& document) {
+    const std::string word = document.at("order");
+    const auto* order =
+        std::ranges::find(orders, word, &std::pair<std::string_view, UplinkRequest::Order>::first);
+    if (order == orders.end()) {
+        throw std::invalid_argument("no such order: " + word);
+    }
+    return {document.at("uplink"), order->second, document.at("weight")};
+}
+
+json to_json(const std::optional<microseconds>& duration) {
+    return duration ? json(duration->count()) : json(nullptr);
+}
+std::optional<microseconds> duration_from(const json& value) {
+    return value.is_null() ? std::nullopt : std::optional(microseconds(value.get<int64_t>()));
+}
+
+json to_json(const std::optional<Judgement>& judgement) {
+    if (!judgement) {
+        return nullptr;
+    }
+    return {{"verdict", judgement->verdict},
+            {"reason", judgement->reason},
+            {"latency_us", to_json(judgement->latency)},
+            {"jitter_us", to_json(judgement->jitter)},
+            {"loss", judgement->loss ? json(*judgement->loss) : json(nullptr)}};
+}
+std::optional<Judgement> judgement_from(const json& value) {
+    if (value.is_null()) {
+        return std::nullopt;
+    }
+    const json& loss = value.at("loss");
+    return Judgement{.verdict = value.at("verdict").get<Verdict>(),
+                     .reason = value.at("reason"),
+                     .latency = duration_from(value.at("latency_us")),
+                     .jitter = duration_from(value.at("jitter_us")),
+                     .loss = loss.is_null() ? std::nullopt : std::optional(loss.get<double>())};
+}
+
+json to_json(const WatchedUplink& uplink) {
+    return {{"name", uplink.name},
+            {"state", uplink_state_name(uplink.state)},
+            {"reason", uplink.reason},
+            {"ipv4", to_json(uplink.health[0])},
+            {"ipv6", to_json(uplink.health[1])}};
+}
+WatchedUplink watched_from(const json& value) {
+    const std::string state = value.at("state");
+    const auto* found = std::ranges::find(states, state, uplink_state_name);
+    if (found == states.end()) {
+        throw std::invalid_argument("no such state: " + state);
+    }
+    return {.name = value.at("name"),
+            .state = *found,
+            .reason = value.at("reason"),
+            .health = {judgement_from(value.at("ipv4")), judgement_from(value.at("ipv6"))}};
+}
+
+Request request_from(const json& document) {
+    const std::string command = document.at("command");
+    if (command == "up") {
+        return ApplyRequest{document.at("file"), document.at("text")};
+    }
+    if (command == "down") {
+        return RemoveRequest{};
+    }
+    if (command == "status") {
+        return StatusRequest{};
+    }
+    if (command == "uplink") {
+        return uplink_request(document);
+    }
+    throw std::invalid_argument("no such command: " + command);
+}
+
+Answer answer_from(const json& document) {
+    Answer answer{.exit = document.at("exit"),
+                  .output = document.at("output"),
+                  .errors = document.at("errors"),
+                  .done = document.at("done"),
+                  .uplinks = {}};
+    for (const json& uplink : document.at("uplinks")) {
+        answer.uplinks.push_back(watched_from(uplink));
+    }
+    return answer;
+}
+
+// Texts of others may hold bytes that are no UTF-8.
+std::string print(const json& document) {
+    return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+template <typename T, typename Convert>
+Result<T> parse(const std::string& text, Convert convert) {
+    try {
+        return convert(json::parse(text));
+    } catch (const std::exception& error) {
+        return fail("not understood: {}", error.what());
+    }
+}
+
+} // namespace
+
+std::string print_request(const Request& request) {
+    return print(std::visit(RequestPrinter{}, request));
+}
+
+Result<Request> parse_request(const std::string& text) {
+    return parse<Request>(text, request_from);
+}
+
+std::string print_answer(const Answer& answer) {
+    auto uplinks = json::array();
+    for (const WatchedUplink& uplink : answer.uplinks) {
+        uplinks.push_back(to_json(uplink));
+    }
+    return print({{"exit", answer.exit},
+                  {"output", answer.output},
+                  {"errors", answer.errors},
+                  {"done", answer.done},
+                  {"uplinks", uplinks}});
+}
+
+Result<Answer> parse_answer(const std::string& text) { return parse<Answer>(text, answer_from); }
+
+} // namespace linkbal
