@@ -288,10 +288,10 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
     UplinkMaps maps;
-    const std::pair<std::string_view, Fd*> wanted[] = {{"uplinks", &maps.names},
-                                                       {"uplink_counters", &maps.counters},
-                                                       {"handshake_counters", &maps.handshakes},
-                                                       {"epochs", &maps.epochs}};
+    const std::map<std::string_view, Fd*> wanted{{"uplinks", &maps.names},
+                                                 {"uplink_counters", &maps.counters},
+                                                 {"handshake_counters", &maps.handshakes},
+                                                 {"epochs", &maps.epochs}};
     for (const auto& [name, fd] : wanted) {
         auto opened = map(name);
         if (!opened) {

@@ -128,7 +128,7 @@ Status begin_anew(const UplinkMaps& maps, uint32_t id) {
         return map_failure(maps.counters, "clearing");
     }
     for (uint32_t family = 0; family < LB_FAMILIES; ++family) {
-        const uint32_t key = id * LB_FAMILIES + family;
+        const uint32_t key = (id * LB_FAMILIES) + family;
         if (auto cleared = map_update(maps.handshakes, key, lb_handshake_counters{}); !cleared) {
             return cleared;
         }

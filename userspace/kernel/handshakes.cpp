@@ -29,7 +29,7 @@ Result<HandshakeReader> HandshakeReader::open(const std::string& instance) {
 }
 
 Result<HandshakeCounters> HandshakeReader::read(uint32_t uplink_id, Family family) const {
-    const uint32_t key = uplink_id * LB_FAMILIES + static_cast<uint32_t>(family);
+    const uint32_t key = (uplink_id * LB_FAMILIES) + static_cast<uint32_t>(family);
     const auto found = map_lookup<lb_handshake_counters>(map_, key);
     if (!found) {
         return tl::unexpected(found.error());
