@@ -77,8 +77,6 @@ class World {
         bool operator>(const Event& other) const { return at > other.at; }
     };
 
-    static size_t slot(uint32_t server) { return server * 0x9e3779b1U >> 26; }
-
     void send(uint32_t uplink, uint32_t server, Time first, Clock::duration age) {
         HandshakeCounters& counted = counters(uplink);
         ++(age == 0s ? counted.attempts : counted.retries);
@@ -119,6 +117,14 @@ class World {
 
   public:
     static constexpr uint32_t any = ~0U;
+    static size_t slot(uint32_t server) { return server * 0x9e3779b1U >> 26; }
+    static uint32_t server_in(size_t wanted) {
+        uint32_t server = 0;
+        while (slot(server) != wanted) {
+            ++server;
+        }
+        return server;
+    }
 
   private:
     std::vector<uint32_t> uplinks_;
@@ -341,11 +347,55 @@ TEST_CASE("a fresh link that eats connections from the start is found as well") 
 TEST_CASE("counters of slots may wrap") {
     World world({1, 2});
     for (const uint32_t uplink : {1, 2}) {
-        world.counters(uplink).slot_attempts.fill(0xfffffffe);
-        world.counters(uplink).slot_answers.fill(0xfffffffe);
+        world.counters(uplink).slot_attempts.fill(0xffffffff);
+        world.counters(uplink).slot_answers.fill(0xffffffff);
     }
     world.advance(world.now + 20s);
-    CHECK_FALSE(world.time_to_verdict(World::any, 60s, 20, by_turns(world, 1000)));
+    SECTION("on good links") {
+        CHECK_FALSE(world.time_to_verdict(World::any, 60s, 20, by_turns(world, 1000)));
+    }
+    SECTION("on a bad one") {
+        world.answers = [](uint32_t uplink, uint32_t) { return uplink != 1; };
+        CHECK(is_within(world.time_to_verdict(1, 5s, 20, by_turns(world, 1000)), 5s));
+    }
+}
+
+TEST_CASE("connections that are too young say nothing") {
+    World world({1, 2});
+    world.answers = [](uint32_t, uint32_t server) { return server != 1; };
+    world.run(20s, 20, by_turns(world, 1000));
+    world.connect(1, 1);
+    world.run(4s, 20, [&, server = 1U] { world.connect(2, server + 1); });
+    world.round_trip = 700ms;
+    for (uint32_t i = 0; i < 50; ++i) {
+        world.connect(1, 2);
+    }
+    CHECK_FALSE(world.time_to_verdict(1, 2s, 1, [] {}));
+}
+
+TEST_CASE("servers that are dead for all links are nobody's fault") {
+    World world({1, 2});
+    world.run(30s, 20, by_turns(world, 1000));
+    world.answers = [](uint32_t, uint32_t server) { return World::slot(server) >= 12; };
+    const auto traffic = [&, turn = 0U]() mutable { // only link 2 has others as well
+        ++turn;
+        world.connect(1 + turn % 2, World::server_in(turn / 2 % 12));
+        world.connect(2, World::server_in(12 + turn % 50));
+    };
+    CHECK_FALSE(world.time_to_verdict(1, 60s, 20, traffic));
+}
+
+TEST_CASE("a link that always has the dead peers is used to it") {
+    std::mt19937 random(11); // NOLINT(cert-msc51-cpp): the same runs every time
+    std::uniform_int_distribution<uint32_t> number;
+    World world({1, 2});
+    world.answers = [](uint32_t, uint32_t server) { return server < 1000 || server % 10 >= 8; };
+    const auto traffic = [&] {
+        world.connect(1, 1000 + number(random) % 1000000);
+        world.connect(2, number(random) % 1000);
+    };
+    world.run(30s, 4, traffic);
+    CHECK_FALSE(world.time_to_verdict(1, 600s, 4, traffic));
 }
 
 // Peer-to-peer clients: most of whom they call is gone. In each run the number of peers a second, the
