@@ -6,6 +6,7 @@
 
 #include "conntrack.h"
 #include "count.h"
+#include "handshake.h"
 #include "mark.h"
 #include "parse.h"
 #include "pick.h"
@@ -43,20 +44,32 @@ lb_classify_unknown(struct __sk_buff* skb, const struct lb_packet* packet, bool 
     return lb_mark_choice(skb, lb_propose(packet), LB_VERDICT_PROPOSED);
 }
 
+/* Without conntrack only TCP tells by itself which packet begins a connection. */
+static __always_inline enum lb_verdict
+lb_classify_tracked(struct __sk_buff* skb, const struct lb_packet* packet, bool begins) {
+    __u32 mark = 0;
+    return lb_conntrack_mark(skb, packet, &mark) ? lb_classify_known(skb, packet, mark)
+                                                 : lb_classify_unknown(skb, packet, begins);
+}
+
+static __always_inline enum lb_verdict lb_classify_syn(struct __sk_buff* skb,
+                                                       const struct lb_packet* packet) {
+    const enum lb_verdict verdict = lb_classify_tracked(skb, packet, true);
+    if (verdict == LB_VERDICT_PICKED || verdict == LB_VERDICT_PINNED) {
+        lb_note_syn(packet, lb_mark_uplink(skb->mark));
+    }
+    return verdict;
+}
+
 static __always_inline enum lb_verdict lb_classify_packet(struct __sk_buff* skb) {
     struct lb_packet packet = {};
-    __u32 mark = 0;
-    const enum lb_kind kind = lb_parse(skb, &packet);
-    switch (kind) {
+    switch (lb_parse(skb, &packet)) {
     case LB_KIND_TCP_LATER:
         return LB_VERDICT_ESTABLISHED;
     case LB_KIND_SYN:
+        return lb_classify_syn(skb, &packet);
     case LB_KIND_UDP:
-        if (lb_conntrack_mark(skb, &packet, &mark)) {
-            return lb_classify_known(skb, &packet, mark);
-        }
-        /* Without conntrack only TCP tells by itself which packet begins a connection. */
-        return lb_classify_unknown(skb, &packet, kind == LB_KIND_SYN || settings.has_conntrack);
+        return lb_classify_tracked(skb, &packet, settings.has_conntrack);
     case LB_KIND_OTHER:
         return lb_classify_unknown(skb, &packet, false);
     case LB_KIND_NOT_IP:

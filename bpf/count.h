@@ -27,33 +27,35 @@ static __always_inline void lb_count_pick(__u32 uplink) {
     }
 }
 
-/* The counters of the uplink behind a device; NULL where it is none. */
-static __always_inline struct lb_uplink_counters* lb_device_counters(__u32 ifindex) {
+/* The uplink behind a device; LB_NO_UPLINK where it is none. */
+static __always_inline __u32 lb_device_uplink(__u32 ifindex) {
     const struct lb_device* device = bpf_map_lookup_elem(&devices, &ifindex);
-    if (!device || device->uplink == LB_NO_UPLINK) {
-        return NULL;
-    }
-    return bpf_map_lookup_elem(&uplink_counters, &device->uplink);
+    return device ? device->uplink : LB_NO_UPLINK;
 }
 
 /* ingress_ifindex is 0 in what the gateway itself sends. wire_len is what the segments take on the
  * wire, each with its headers (qdisc_pkt_len_init(), before tc egress). */
 static __always_inline void lb_count_forwarded_tx(const struct __sk_buff* skb) {
+    const __u32 uplink = skb->ingress_ifindex ? lb_device_uplink(skb->ifindex) : LB_NO_UPLINK;
     struct lb_uplink_counters* counters =
-        skb->ingress_ifindex ? lb_device_counters(skb->ifindex) : NULL;
+        uplink ? bpf_map_lookup_elem(&uplink_counters, &uplink) : NULL;
     if (counters) {
         counters->tx_packets += lb_segments(skb);
         counters->tx_bytes += skb->wire_len;
     }
 }
 
-static __always_inline void lb_count_forwarded_rx(const struct __sk_buff* skb) {
+/* The uplink that the packet came in by. */
+static __always_inline __u32 lb_count_forwarded_rx(const struct __sk_buff* skb) {
+    const __u32 uplink =
+        skb->ingress_ifindex ? lb_device_uplink(skb->ingress_ifindex) : LB_NO_UPLINK;
     struct lb_uplink_counters* counters =
-        skb->ingress_ifindex ? lb_device_counters(skb->ingress_ifindex) : NULL;
+        uplink ? bpf_map_lookup_elem(&uplink_counters, &uplink) : NULL;
     if (counters) {
         counters->rx_packets += lb_segments(skb);
         counters->rx_bytes += skb->wire_len;
     }
+    return uplink;
 }
 
 #endif

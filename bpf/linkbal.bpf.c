@@ -28,7 +28,10 @@ int lb_count_tx(struct __sk_buff* skb) {
 /* LAN device, egress. */
 SEC("tc")
 int lb_count_rx(struct __sk_buff* skb) {
-    lb_count_forwarded_rx(skb);
+    const __u32 uplink = lb_count_forwarded_rx(skb);
+    if (uplink != LB_NO_UPLINK && lb_may_be_answer(skb)) {
+        lb_note_answer(skb, uplink);
+    }
     return TC_ACT_UNSPEC;
 }
 

@@ -80,4 +80,26 @@ struct {
     __type(value, struct lb_verdict_counters);
 } verdict_counters SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, LB_HANDSHAKES);
+    __type(key, struct lb_handshake_key);
+    __type(value, struct lb_handshake);
+} handshakes SEC(".maps");
+
+/* Not per CPU: a connection begins here and there, and its reader asks twice a second. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, LB_UPLINK_IDS* LB_FAMILIES);
+    __type(key, __u32);
+    __type(value, struct lb_handshake_counters);
+} handshake_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, LB_UPLINK_IDS);
+    __type(key, __u32);
+    __type(value, __u32);
+} epochs SEC(".maps");
+
 #endif

@@ -4,6 +4,8 @@
 #ifndef LINKBAL_BPF_PACKET_H
 #define LINKBAL_BPF_PACKET_H
 
+#include <stdbool.h>
+
 #include "linkbal/abi.h"
 #include "linkbal/hash.h"
 
@@ -23,6 +25,7 @@ struct lb_packet {
     __be16 source_port; /* of LB_KIND_SYN and LB_KIND_UDP */
     __be16 destination_port;
     __u32 protocol; /* IPPROTO_*, after IPv6 extension headers */
+    bool is_answer; /* TCP with SYN and ACK, or with RST */
 };
 
 #endif

@@ -50,6 +50,7 @@ static __always_inline enum lb_kind lb_parse_tcp(struct lb_cursor* cursor,
     }
     packet->source_port = tcp.source;
     packet->destination_port = tcp.dest;
+    packet->is_answer = tcp.rst || (tcp.syn && tcp.ack);
     return tcp.syn && !tcp.ack ? LB_KIND_SYN : LB_KIND_TCP_LATER;
 }
 

@@ -14,6 +14,12 @@
  *   uplinks           ARRAY[LB_UPLINK_IDS] struct lb_uplink; names and weights for readers
  *   uplink_counters   PERCPU_ARRAY         uplink id -> struct lb_uplink_counters
  *   verdict_counters  PERCPU_ARRAY         enum lb_verdict -> struct lb_verdict_counters
+ *   handshakes        LRU_HASH             struct lb_handshake_key -> struct lb_handshake; what has
+ *                                          not been answered (yet)
+ *   handshake_counters ARRAY               uplink id * LB_FAMILIES + enum lb_family ->
+ *                                          struct lb_handshake_counters
+ *   epochs            ARRAY[LB_UPLINK_IDS] __u32; bumped when an uplink fails or its connections are
+ *                                          ended: what was remembered under an older number is void
  */
 #ifndef LINKBAL_ABI_H
 #define LINKBAL_ABI_H
@@ -27,7 +33,7 @@
 #endif
 
 /* Changes whenever a reader of the maps would misread them. */
-#define LB_ABI_VERSION 1
+#define LB_ABI_VERSION 2
 
 /*
  * Buckets of one family. A power of two, so that a hash is reduced by a mask and a turn wraps
@@ -144,5 +150,46 @@ struct lb_verdict_counters {
     __u64 packets;
     __u64 bytes;
 };
+
+/*
+ * Beginnings of TCP connections of the LAN. A SYN is noted when it is sent to an uplink, and
+ * forgotten when the server answers by that uplink: with SYN-ACK, or with RST, which proves as well
+ * that the link carries. What is never answered makes room for others when the map is full.
+ */
+#define LB_HANDSHAKES 16384u
+
+/* A SYN on the same ports after that long begins another connection: Linux gives up after 127 s. */
+#define LB_HANDSHAKE_LIFE_NS 128000000000ull
+
+/* Addresses are those of struct lb_address (hash.h), ports in network byte order. */
+struct lb_handshake_key {
+    __u32 client[4];
+    __u32 server[4];
+    __u16 client_port;
+    __u16 server_port;
+    __u32 family; /* enum lb_family */
+};
+LB_STATIC_ASSERT(sizeof(struct lb_handshake_key) == 40, "lb_handshake_key is 40 bytes");
+
+struct lb_handshake {
+    __u64 began_ns; /* CLOCK_MONOTONIC; of the first SYN */
+    __u32 uplink;
+    __u32 repeated; /* the SYN has been sent again: nobody knows which one is answered */
+};
+LB_STATIC_ASSERT(sizeof(struct lb_handshake) == 16, "lb_handshake is 16 bytes");
+
+/* Servers fall into slots by the hash of their address (lb_handshake_slot()). */
+#define LB_SLOTS 64u
+
+struct lb_handshake_counters {
+    __u64 attempts;    /* connections, by their first SYN */
+    __u64 retries;     /* SYNs that were sent again */
+    __u64 answers;     /* connections that the server accepted or refused */
+    __u64 rtt_sum_ns;  /* from SYN to answer */
+    __u64 rtt_samples; /* not of connections whose SYN was sent again (Karn's algorithm) */
+    __u32 slot_attempts[LB_SLOTS]; /* SYNs, the repeated ones as well */
+    __u32 slot_answers[LB_SLOTS];
+};
+LB_STATIC_ASSERT(sizeof(struct lb_handshake_counters) == 552, "lb_handshake_counters is 552 bytes");
 
 #endif

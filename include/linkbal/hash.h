@@ -121,4 +121,10 @@ LB_INLINE __u32 lb_turn_index(__u32 family, const struct lb_address* client,
     return lb_hash_pair(family, client, server, lb_hash_1(protocol, seed)) & (LB_TURNS - 1);
 }
 
+/* The slot of a server in struct lb_handshake_counters. Another seed than the buckets', so that the
+ * servers of one link are not those of a few slots, whatever the hash mode. */
+LB_INLINE __u32 lb_handshake_slot(__u32 family, const struct lb_address* server, __u32 seed) {
+    return lb_hash_address(family, server, ~seed) & (LB_SLOTS - 1);
+}
+
 #endif

@@ -5,5 +5,8 @@
 int main(int argc, char** argv) {
     constexpr int skipped_status = 4; // Catch2 3's, and SKIP_RETURN_CODE in tests/CMakeLists.txt
     const int status = Catch::Session().run(argc, argv);
-    return status == 0 && linkbal::test::skipped ? skipped_status : status;
+    if (status != 0) {
+        return 1; // not version 2's number of failures: four would be taken for a skip
+    }
+    return linkbal::test::skipped ? skipped_status : 0;
 }

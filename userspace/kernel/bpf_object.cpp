@@ -23,9 +23,10 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr auto settings_name = "settings"sv; // the object's .rodata.settings
-constexpr std::array map_names{settings_name, "buckets"sv,         "turns"sv,
-                               "bypass4"sv,   "bypass6"sv,         "devices"sv,
-                               "uplinks"sv,   "uplink_counters"sv, "verdict_counters"sv};
+constexpr std::array map_names{
+    settings_name,        "buckets"sv, "turns"sv,           "bypass4"sv,    "bypass6"sv,
+    "devices"sv,          "uplinks"sv, "uplink_counters"sv, "handshakes"sv, "handshake_counters"sv,
+    "verdict_counters"sv, "epochs"sv};
 constexpr std::array program_names{"lb_classify"sv, "lb_count_tx"sv, "lb_count_rx"sv};
 
 using Skeleton = std::unique_ptr<linkbal_bpf, decltype(&linkbal_bpf::destroy)>;

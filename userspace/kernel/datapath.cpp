@@ -287,12 +287,24 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 }
 
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
-    const auto names = map("uplinks");
-    const auto counters = map("uplink_counters");
-    if (!names || !counters) {
-        return tl::unexpected(names ? counters.error() : names.error());
+    UplinkMaps maps;
+    const std::map<std::string_view, Fd*> wanted{{"uplinks", &maps.names},
+                                                 {"uplink_counters", &maps.counters},
+                                                 {"handshake_counters", &maps.handshakes},
+                                                 {"epochs", &maps.epochs}};
+    for (const auto& [name, fd] : wanted) {
+        auto opened = map(name);
+        if (!opened) {
+            return tl::unexpected(opened.error());
+        }
+        *fd = *std::move(opened);
     }
-    return write_uplinks(*names, *counters, uplinks);
+    return write_uplinks(maps, uplinks);
+}
+
+Status Datapath::end_epoch(uint32_t uplink_id) {
+    const auto epochs = map("epochs");
+    return epochs ? bump_epoch(*epochs, uplink_id) : tl::unexpected(epochs.error());
 }
 
 Status Datapath::set_devices(std::span<const std::string> lan_devices,

@@ -63,6 +63,9 @@ class Datapath {
     // Names and weights for readers. Uplinks that are not listed are cleared; an id that gets another
     // name counts from zero.
     Status set_uplinks(std::span<const DatapathUplink> uplinks);
+    // What was remembered of connections by this uplink is void from now on: it failed, or they were
+    // ended. As with all changes, by one process at a time.
+    Status end_epoch(uint32_t uplink_id);
     // Which devices are the LAN's and which are uplinks; an interface that is missing is an error
     // and changes nothing, unless it is to be skipped: where something is undone. An uplink without
     // a device, as read() gives it when that is gone, is passed over.

@@ -121,6 +121,21 @@ Result<DatapathUplink> uplink_value(uint32_t id, const lb_uplink& entry,
     return DatapathUplink{id, entry.name, alive ? entry.interface : "", entry.weight};
 }
 
+// The id belongs to another uplink now.
+Status begin_anew(const UplinkMaps& maps, uint32_t id) {
+    const std::vector<lb_uplink_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
+    if (bpf_map_update_elem(maps.counters.get(), &id, zero.data(), BPF_ANY) != 0) {
+        return map_failure(maps.counters, "clearing");
+    }
+    for (uint32_t family = 0; family < LB_FAMILIES; ++family) {
+        const uint32_t key = (id * LB_FAMILIES) + family;
+        if (auto cleared = map_update(maps.handshakes, key, lb_handshake_counters{}); !cleared) {
+            return cleared;
+        }
+    }
+    return bump_epoch(maps.epochs, id);
+}
+
 } // namespace
 
 Status write_buckets(const Fd& buckets, const Fd& types, Family family,
@@ -245,12 +260,11 @@ Result<DeviceTable> read_devices(const Fd& devices) {
     return table;
 }
 
-Status write_uplinks(const Fd& uplinks, const Fd& counters,
-                     std::span<const DatapathUplink> wanted) {
+Status write_uplinks(const UplinkMaps& maps, std::span<const DatapathUplink> wanted) {
     for (uint32_t id = 1; id < LB_UPLINK_IDS; ++id) {
         const auto uplink = std::ranges::find(wanted, id, &DatapathUplink::id);
         const auto entry = uplink == wanted.end() ? lb_uplink{} : uplink_entry(*uplink);
-        const auto there = map_lookup<lb_uplink>(uplinks, id);
+        const auto there = map_lookup<lb_uplink>(maps.names, id);
         if (!entry || !there) {
             return tl::unexpected(entry ? there.error() : entry.error());
         }
@@ -258,16 +272,21 @@ Status write_uplinks(const Fd& uplinks, const Fd& counters,
         if (is_same(former, *entry)) {
             continue;
         }
-        if (auto written = map_update(uplinks, id, *entry); !written) {
+        if (auto written = map_update(maps.names, id, *entry); !written) {
             return written;
         }
         const bool renamed = std::strncmp(former.name, entry->name, LB_NAME_SIZE) != 0;
-        const std::vector<lb_uplink_counters> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
-        if (renamed && bpf_map_update_elem(counters.get(), &id, zero.data(), BPF_ANY) != 0) {
-            return map_failure(counters, "clearing");
+        if (const auto begun = renamed ? begin_anew(maps, id) : Status(); !begun) {
+            return begun;
         }
     }
     return {};
+}
+
+Status bump_epoch(const Fd& epochs, uint32_t uplink_id) {
+    const auto epoch = map_lookup<uint32_t>(epochs, uplink_id);
+    return epoch ? map_update(epochs, uplink_id, epoch->value_or(0) + 1)
+                 : tl::unexpected(epoch.error());
 }
 
 Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const DeviceTable& devices) {

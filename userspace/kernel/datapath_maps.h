@@ -32,8 +32,15 @@ Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
 Status write_devices(const Fd& devices, const DeviceTable& table);
 Result<DeviceTable> read_devices(const Fd& devices);
 
-Status write_uplinks(const Fd& uplinks, const Fd& counters, std::span<const DatapathUplink> wanted);
+// The maps that have entries of each uplink id.
+struct UplinkMaps {
+    Fd names, counters, handshakes, epochs;
+};
+Status write_uplinks(const UplinkMaps& maps, std::span<const DatapathUplink> wanted);
 // An uplink whose interface is not, or no longer, the one in `devices` has an empty device.
 Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const DeviceTable& devices);
+
+// What was remembered of the uplink is void from now on.
+Status bump_epoch(const Fd& epochs, uint32_t uplink_id);
 
 } // namespace linkbal
