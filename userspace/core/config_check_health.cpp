@@ -16,7 +16,6 @@ class UplinkHealth {
           own_(uplink_path(index, "health")) {}
 
     [[nodiscard]] const HealthConfig& values() const { return *values_; }
-    [[nodiscard]] const Config& config() const { return *config_; }
     [[nodiscard]] bool is_own(std::string_view key) const {
         return config_->positions.contains(fmt::format("{}.{}", own_, key));
     }
@@ -53,11 +52,11 @@ void check_duplicates(const UplinkHealth& health, Findings& findings) {
     }
 }
 
-// The LAN answers whatever becomes of the link.
-void check_outside(const UplinkHealth& health, Findings& findings) {
+void check_outside(const UplinkHealth& health, std::span<const Prefix> networks,
+                   Findings& findings) {
     const auto& targets = health.values().targets;
     for (size_t i = 0; i < targets.size(); ++i) {
-        for (const Prefix& network : health.config().lan.networks) {
+        for (const Prefix& network : networks) {
             if (targets[i].address && network.contains(*targets[i].address)) {
                 findings.report(health.target_path(i),
                                 "targets: expected an address outside of the LAN, found {}, which "
@@ -97,9 +96,16 @@ void check_health(const Config& config, Findings& findings) {
         if (health.values().probe != ProbeKind::none) {
             check_presence(health, findings);
             check_duplicates(health, findings);
-            check_outside(health, findings);
             check_quorum(health, findings);
         }
+    }
+    check_targets_outside(config, config.lan.networks, findings);
+}
+
+void check_targets_outside(const Config& config, std::span<const Prefix> networks,
+                           Findings& findings) {
+    for (size_t i = 0; i < config.uplinks.size(); ++i) {
+        check_outside(UplinkHealth(config, i), networks, findings);
     }
 }
 

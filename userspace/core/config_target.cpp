@@ -83,7 +83,8 @@ std::optional<uint16_t> port_of(ProbeKind kind, const std::optional<std::string_
 
 bool is_name(const Place& place) {
     return !place.bracketed && place.host != "gateway" && is_domain_name(place.host) &&
-           place.host.find_first_not_of("0123456789.") != std::string_view::npos;
+           place.host.find_first_not_of("0123456789.") != std::string_view::npos &&
+           place.port.value_or("").find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 // The place without a path, if it is spelled as `kind` demands.
@@ -139,15 +140,13 @@ Parsed<ProbeTarget> parse_target(ProbeKind kind, std::string_view expected,
         text.remove_prefix("http://"sv.size());
         path = take_path(text);
     }
-    if (const auto place = split(text); place && is_name(*place)) {
-        return refuse(no_names);
-    }
     auto target = parse_place(kind, text);
-    if (!target || !path) {
-        return mismatch(expected, node);
+    if (target && path) {
+        target->path = std::move(*path);
+        return *target;
     }
-    target->path = std::move(*path);
-    return *target;
+    const auto place = split(text);
+    return !target && place && is_name(*place) ? refuse(no_names) : mismatch(expected, node);
 }
 
 } // namespace

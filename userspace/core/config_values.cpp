@@ -103,7 +103,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
     const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
     const auto unit = std::ranges::find(units, text.substr(digits), &Unit::first);
     int64_t count = 0;
-    // More than eight digits are more than a year in any unit but one, and none has that range.
+    // Eight digits are more than any range has, and no unit makes them overflow.
     if (digits == 0 || digits > 8 || unit == units.end() ||
         std::from_chars(text.data(), text.data() + digits, count).ec != std::errc{}) {
         return std::nullopt;
