@@ -115,7 +115,7 @@ void read_hooks(TableReader& table, HooksConfig& hooks) {
 void read_uplinks(TableReader& root, std::vector<UplinkConfig>& uplinks) {
     HealthDefaults health;
     if (auto table = root.section("health")) {
-        health = read_health(*table, std::move(health));
+        health = read_health(*table, health);
     }
     for (TableReader& table : root.sections("uplink")) {
         read_uplink(table, health, uplinks.emplace_back());

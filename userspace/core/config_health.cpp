@@ -64,7 +64,7 @@ void read_targets(TableReader& table, const HealthDefaults& inherited, HealthDef
 
 } // namespace
 
-HealthDefaults read_health(TableReader& table, HealthDefaults inherited) {
+HealthDefaults read_health(TableReader& table, const HealthDefaults& inherited) {
     HealthDefaults health = inherited;
     HealthConfig& values = health.values;
     read_probe(table, health);

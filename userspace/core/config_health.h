@@ -15,6 +15,6 @@ struct HealthDefaults {
 
 // One section, key by key over what is inherited. A probe that needs targets and has none is left
 // without: whether somebody uses it so, check_config() sees.
-[[nodiscard]] HealthDefaults read_health(TableReader& table, HealthDefaults inherited);
+[[nodiscard]] HealthDefaults read_health(TableReader& table, const HealthDefaults& inherited);
 
 } // namespace linkbal

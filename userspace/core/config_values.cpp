@@ -100,12 +100,13 @@ std::string spell(std::chrono::milliseconds value) {
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
-    const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    const auto unit = std::ranges::find(units, text.substr(digits), &Unit::first);
+    const size_t length = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto digits = text.substr(0, length);
+    const auto* const unit = std::ranges::find(units, text.substr(length), &Unit::first);
     int64_t count = 0;
     // Eight digits are more than any range has, and no unit makes them overflow.
-    if (digits == 0 || digits > 8 || unit == units.end() ||
-        std::from_chars(text.data(), text.data() + digits, count).ec != std::errc{}) {
+    if (length > 8 || unit == units.end() ||
+        std::from_chars(digits.data(), digits.data() + digits.size(), count).ec != std::errc{}) {
         return std::nullopt;
     }
     return count * unit->second;
@@ -270,7 +271,7 @@ ValueKind<std::string> command_words() {
     return {"a word of the command, first the absolute path of the program, as there is no shell",
             [is_first = true](const toml::node& node) mutable -> Parsed<std::string> {
                 const bool is_program = std::exchange(is_first, false);
-                const auto word = node.value<std::string>().value_or("");
+                auto word = node.value<std::string>().value_or("");
                 if (word.empty() || word.find('\0') != std::string::npos) {
                     return mismatch("a word, which is a string that is not empty", node);
                 }
