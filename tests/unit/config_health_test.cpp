@@ -126,7 +126,8 @@ TEST_CASE("config health: each duration has its range, and ends in a unit") {
         health("interval = \"1 s\"\n", {rule + "found \"1 s\""}),
         health("interval = \"1S\"\n", {rule + "found \"1S\""}),
         health("interval = \"1d\"\n", {rule + "found \"1d\""}),
-        health("interval = \"5124095577h\"\n", {rule + "found \"5124095577h\""}),
+        // Times 3600000 and modulo 2^64 that is 34 minutes.
+        health("interval = \"5124095576031h\"\n", {rule + "found \"5124095576031h\""}),
         health("interval = \"18446744073709551616ms\"\n",
                {rule + "found \"18446744073709551616ms\""}),
         health("timeout = \"9ms\"\n",

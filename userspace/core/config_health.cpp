@@ -54,7 +54,7 @@ void read_targets(TableReader& table, const HealthDefaults& inherited, HealthDef
         health.values.targets = targets_without_words(kind);
     } else if (kind == ProbeKind::none) {
         health.values.targets.clear();
-    } else if (kind != inherited_kind && health.probe_known && inherited.probe_known) {
+    } else if (kind != inherited_kind && inherited.probe_known) {
         table.reject("probe",
                      fmt::format(R"(expected targets beside it, because those of [health] )"
                                  R"(are of the kind "{}", found only "{}")",

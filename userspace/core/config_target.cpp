@@ -146,7 +146,7 @@ Parsed<ProbeTarget> parse_target(ProbeKind kind, std::string_view expected,
         return *target;
     }
     const auto place = split(text);
-    return !target && place && is_name(*place) ? refuse(no_names) : mismatch(expected, node);
+    return place && is_name(*place) ? refuse(no_names) : mismatch(expected, node);
 }
 
 } // namespace
