@@ -35,6 +35,13 @@ inline std::vector<std::string> parse_errors(const std::string& text) {
     return config ? std::vector<std::string>{} : lines_of(config.error());
 }
 
+inline void check_cases(const std::vector<ConfigCase>& cases) {
+    for (const ConfigCase& item : cases) {
+        INFO(item.text);
+        CHECK(parse_errors(item.text) == item.errors);
+    }
+}
+
 inline Config good_config(const std::string& text) {
     const auto config = parse_config(text, "f.toml");
     INFO(text << (config ? "" : config.error().front().str()));

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "config_cases.h"
+#include "core/config_check.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -44,11 +45,56 @@ TEST_CASE("config example: the two links of the how-to") {
     CHECK(config->balance.table_name == "velox");
 }
 
+TEST_CASE("config example: two links and how they are judged") {
+    const auto config = parse_config(R"([lan]
+interfaces = ["eth0"]
+networks = ["192.168.0.0/24"]        # omitted: the subnets of the interfaces
+
+[[uplink]]
+name = "velox1"                      # also the name of its routing table
+interface = "eth1"
+gateway = "192.168.1.1"              # omitted: followed from the interface
+gateway6 = "fe80::1"                 # optional
+table = 10                           # omitted: chosen
+weight = 1                           # 1 to 1000
+tier = 1                             # lower is used first
+
+[[uplink]]
+name = "velox2"
+interface = "eth2"
+gateway = "192.168.2.1"
+table = 11
+weight = 1
+
+[balance]
+table = 30                           # the multipath fallback
+table_name = "velox"
+hash = "connection"
+datapath = "auto"
+default_uplink = "velox1"            # the preferred default route of the main table
+mark_mask = 0x00ff0000
+
+[health]                             # defaults for every uplink; [uplink.health] overrides
+probe = "icmp"                       # icmp | tcp | dns | http | none
+targets = ["1.1.1.1", "9.9.9.9"]
+interval = "500ms"
+timeout = "1s"
+down_after = 3
+up_after = 5
+)",
+                                     "f.toml");
+    REQUIRE(config);
+    CHECK(check_config(*config, "f.toml").empty());
+    CHECK(config->uplinks.at(1).health.targets.size() == 2);
+}
+
 TEST_CASE("config example: those of the manual page") {
     const auto examples = displays(contents(docs + "/linkbal.toml.5"));
-    REQUIRE(examples.size() == 2);
+    REQUIRE(examples.size() == 3);
     for (const auto& text : examples) {
-        CHECK(good_config(text).uplinks.size() == 2);
+        const Config config = good_config(text);
+        CHECK(config.uplinks.size() >= 2);
+        CHECK(lines_of(check_config(config, "f.toml")).empty());
     }
 }
 
@@ -63,9 +109,13 @@ TEST_CASE("config example: the one of the README") {
 TEST_CASE("config example: the manual page has every key") {
     const auto page = contents(docs + "/linkbal.toml.5");
     for (const std::string key :
-         {"interfaces", "networks", "name", "interface", "gateway", "gateway6", "table", "weight",
-          "tier", "table_name", "hash", "datapath", "attach", "default_uplink", "mark_mask",
-          "rule_priority"}) {
+         {"interfaces", "networks",        "name",      "interface",     "gateway",  "gateway6",
+          "table",      "weight",          "tier",      "table_name",    "hash",     "datapath",
+          "attach",     "default_uplink",  "mark_mask", "rule_priority", "bring_up", "log_in",
+          "test",       "command_timeout", "probe",     "targets",       "interval", "timeout",
+          "down_after", "up_after",        "quorum",    "window",        "max_loss", "max_latency",
+          "max_jitter", "query",           "status",    "passive",       "all_down", "on_return",
+          "reset",      "on_change"}) {
         INFO(key);
         CHECK(page.find("\n.It Ic " + key + " No = ") != std::string::npos);
     }

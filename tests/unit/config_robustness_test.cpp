@@ -16,6 +16,12 @@ const std::string good = least + R"(gateway = "192.168.1.1"
 gateway6 = "fe80::1"
 table = 10
 weight = 3
+bring_up = ["/sbin/ip", "link"]
+command_timeout = "5s"
+[uplink.health]
+probe = "http"
+targets = ["http://[2001:db8::1]:81/a", "http://192.0.2.1"]
+max_latency = "150ms"
 [[uplink]]
 name = "velox2"
 interface = "eth2"
@@ -26,6 +32,17 @@ table_name = "velox"
 hash = "source"
 default_uplink = "velox1"
 mark_mask = 0x00ff0000
+[health]
+probe = "dns"
+targets = ["192.0.2.1", "[2001:db8::1]:53", "gateway"]
+query = "example.org"
+quorum = 2
+passive = false
+[failover]
+all_down = "unreachable"
+reset = true
+[hooks]
+on_change = ["/bin/x"]
 )";
 
 // Returns whether the answer was of the promised form.

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/config_check.h"
+#include "core/config_check_health.h"
 #include "core/config_findings.h"
 
 namespace linkbal {
@@ -109,6 +110,7 @@ void check_networks(const Config& config, const Facts& facts, Findings& findings
                               ? networks_from_interfaces(config, facts, findings)
                               : networks_from_file(config);
     for (const LanNetwork& lan : networks) {
+        check_targets_outside(config, std::span(&lan.network, 1), findings);
         for (const UplinkConfig& uplink : config.uplinks) {
             if (const Interface* interface = facts.interface(uplink.interface)) {
                 check_apart(lan, uplink, *interface, findings);

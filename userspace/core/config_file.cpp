@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/config_check.h"
+#include "core/config_health.h"
 #include "core/config_values.h"
 #include "core/toml_reader.h"
 
@@ -15,6 +16,7 @@ namespace linkbal {
 
 namespace {
 
+using namespace std::chrono_literals;
 using namespace std::string_view_literals;
 
 constexpr std::array hash_modes{
@@ -28,12 +30,19 @@ constexpr std::array attach_modes{
     std::pair{"tcx"sv, AttachMode::tcx},
     std::pair{"clsact"sv, AttachMode::clsact},
 };
+constexpr std::array all_down_words{
+    std::pair{"last"sv, AllDown::last},
+    std::pair{"unreachable"sv, AllDown::unreachable},
+};
+constexpr std::array on_return_words{
+    std::pair{"stay"sv, OnReturn::stay},
+    std::pair{"move"sv, OnReturn::move},
+};
 constexpr std::array datapath_modes{
     std::pair{"auto"sv, DatapathMode::automatic},
     std::pair{"classify"sv, DatapathMode::classify},
 };
 
-constexpr auto no_health = "this version has no health checks yet, expected no such section";
 constexpr auto no_rules = "this version has no rules yet, expected no such section";
 
 void read_lan(TableReader& table, LanConfig& lan) {
@@ -44,7 +53,7 @@ void read_lan(TableReader& table, LanConfig& lan) {
     table.reject_unknown();
 }
 
-void read_uplink(TableReader& table, UplinkConfig& uplink) {
+void read_uplink(TableReader& table, const HealthDefaults& health, UplinkConfig& uplink) {
     table.required("name", uplink.name, table_name());
     table.required("interface", uplink.interface, interface_name());
     table.optional("gateway", uplink.gateway, gateway_address(Family::ipv4));
@@ -52,7 +61,12 @@ void read_uplink(TableReader& table, UplinkConfig& uplink) {
     table.optional("table", uplink.table, table_number());
     table.optional("weight", uplink.weight, integer(1, 1000));
     table.optional("tier", uplink.tier, integer(1, 255));
-    table.not_yet("health", no_health);
+    table.list("bring_up", uplink.bring_up, command_words());
+    table.list("log_in", uplink.log_in, command_words());
+    table.list("test", uplink.test, command_words());
+    table.optional("command_timeout", uplink.command_timeout, duration(100ms, 1h));
+    auto own_health = table.section("health");
+    uplink.health = own_health ? read_health(*own_health, health).values : health.values;
     table.reject_unknown();
 }
 
@@ -84,9 +98,27 @@ void read_balance(TableReader& table, BalanceConfig& balance) {
     table.reject_unknown();
 }
 
+void read_failover(TableReader& table, FailoverConfig& failover) {
+    table.optional("all_down", failover.all_down, choice<AllDown>(all_down_words));
+    table.optional("on_return", failover.on_return, choice<OnReturn>(on_return_words));
+    table.optional("reset", failover.reset, boolean());
+    table.reject_unknown();
+}
+
+void read_hooks(TableReader& table, HooksConfig& hooks) {
+    table.list("on_change", hooks.on_change, command_words());
+    table.optional("timeout", hooks.timeout, duration(100ms, 1h));
+    table.reject_unknown();
+}
+
+// [health] first, wherever it stands: the uplinks are laid over it.
 void read_uplinks(TableReader& root, std::vector<UplinkConfig>& uplinks) {
+    HealthDefaults health;
+    if (auto table = root.section("health")) {
+        health = read_health(*table, health);
+    }
     for (TableReader& table : root.sections("uplink")) {
-        read_uplink(table, uplinks.emplace_back());
+        read_uplink(table, health, uplinks.emplace_back());
     }
 }
 
@@ -98,7 +130,12 @@ void read_root(TableReader& root, Config& config) {
     if (auto balance = root.section("balance")) {
         read_balance(*balance, config.balance);
     }
-    root.not_yet("health", no_health);
+    if (auto failover = root.section("failover")) {
+        read_failover(*failover, config.failover);
+    }
+    if (auto hooks = root.section("hooks")) {
+        read_hooks(*hooks, config.hooks);
+    }
     root.not_yet("rule", no_rules);
     root.reject_unknown();
 }

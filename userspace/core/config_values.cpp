@@ -3,7 +3,9 @@
 
 #include <array>
 #include <bit>
+#include <charconv>
 #include <limits>
+#include <ranges>
 
 namespace linkbal {
 
@@ -23,6 +25,12 @@ bool is_letter(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && 
 bool is_hex_digit(unsigned char c) {
     return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
+
+using Unit = std::pair<std::string_view, std::chrono::milliseconds>;
+constexpr std::array<Unit, 4> units{{{"h", std::chrono::hours{1}},
+                                     {"m", std::chrono::minutes{1}},
+                                     {"s", std::chrono::seconds{1}},
+                                     {"ms", std::chrono::milliseconds{1}}}};
 
 constexpr size_t longest_name = 15; // IFNAMSIZ - 1; LB_NAME_SIZE - 1
 
@@ -61,24 +69,6 @@ ValueKind<std::string> name_kind(const std::string& expected, bool (*valid)(std:
             }};
 }
 
-// Strings with a NUL would be cut short on their way through the C library.
-std::optional<std::string> plain_text(const toml::node& node) {
-    auto value = node.value<std::string>();
-    if (value && any_of_chars(*value, is_blank_or_control)) {
-        return std::nullopt;
-    }
-    return value;
-}
-
-bool is_unicast(const IpAddress& address) {
-    if (address.family() == Family::ipv4) {
-        const uint8_t first = address.bytes()[0];
-        return first != 0 && first != 127 && first < 224;
-    }
-    static const auto loopback = Prefix::parse("::/127").value(); // :: and ::1
-    return !loopback.contains(address) && address.bytes()[0] != 0xff;
-}
-
 Parsed<Prefix> parse_network(const std::string& expected, const toml::node& node) {
     const auto value = plain_text(node).value_or("");
     const size_t slash = value.find('/');
@@ -99,6 +89,29 @@ Parsed<Prefix> parse_network(const std::string& expected, const toml::node& node
                                       Prefix(*address, host->length()).str(), value));
 }
 
+// The largest unit that leaves no rest, as a person would write it.
+std::string spell(std::chrono::milliseconds value) {
+    for (const auto& [unit, length] : units) {
+        if (value % length == std::chrono::milliseconds{0}) {
+            return fmt::format("{}{}", value / length, unit);
+        }
+    }
+    return fmt::format("{}ms", value.count());
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+    const size_t length = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto digits = text.substr(0, length);
+    const auto* const unit = std::ranges::find(units, text.substr(length), &Unit::first);
+    int64_t count = 0;
+    // Eight digits are more than any range has, and no unit makes them overflow.
+    if (length > 8 || unit == units.end() ||
+        std::from_chars(digits.data(), digits.data() + digits.size(), count).ec != std::errc{}) {
+        return std::nullopt;
+    }
+    return count * unit->second;
+}
+
 bool is_one_run(uint32_t mask) {
     return mask != 0 && std::popcount(mask) + std::countl_zero(mask) + std::countr_zero(mask) == 32;
 }
@@ -113,6 +126,42 @@ std::optional<uint32_t> integer_within(const toml::node& node, uint32_t lowest, 
 }
 
 } // namespace
+
+// Strings with a NUL would be cut short on their way through the C library.
+std::optional<std::string> plain_text(const toml::node& node) {
+    auto value = node.value<std::string>();
+    if (value && any_of_chars(*value, is_blank_or_control)) {
+        return std::nullopt;
+    }
+    return value;
+}
+
+bool is_unicast(const IpAddress& address) {
+    if (address.family() == Family::ipv4) {
+        const uint8_t first = address.bytes()[0];
+        return first != 0 && first != 127 && first < 224;
+    }
+    static const auto loopback = Prefix::parse("::/127").value(); // :: and ::1
+    return !loopback.contains(address) && address.bytes()[0] != 0xff;
+}
+
+bool is_domain_name(std::string_view name) {
+    if (name == ".") {
+        return true;
+    }
+    if (name.ends_with('.')) {
+        name.remove_suffix(1);
+    }
+    const auto foreign = [](auto c) {
+        return !is_letter(c) && !is_digit(c) && c != '-' && c != '_';
+    };
+    const auto is_label = [&](auto label) {
+        const std::string_view text(label.begin(), label.end());
+        return !text.empty() && text.size() <= 63 && !any_of_chars(text, foreign);
+    };
+    return !name.empty() && name.size() <= 253 &&
+           std::ranges::all_of(std::views::split(name, '.'), is_label);
+}
 
 ValueKind<std::string> interface_name() {
     return name_kind("an interface name of 1 to 15 characters, not \"lo\" and without \"/\", \":\" "
@@ -187,6 +236,51 @@ ValueKind<std::string> text() {
                     return mismatch("a string", node);
                 }
                 return *value;
+            }};
+}
+
+ValueKind<bool> boolean() {
+    return {"true or false", [](const toml::node& node) -> Parsed<bool> {
+                const auto* value = node.as_boolean();
+                if (value == nullptr) {
+                    return mismatch("true or false", node);
+                }
+                return value->get();
+            }};
+}
+
+ValueKind<std::chrono::milliseconds> duration(std::chrono::milliseconds lowest,
+                                              std::chrono::milliseconds highest) {
+    const auto expected =
+        fmt::format(R"(a duration from "{}" to "{}", with the unit ms, s, m or h)", spell(lowest),
+                    spell(highest));
+    return {expected, [=](const toml::node& node) -> Parsed<std::chrono::milliseconds> {
+                const auto value = parse_duration(node.value<std::string_view>().value_or(""));
+                if (!value || *value < lowest || *value > highest) {
+                    return mismatch(expected, node);
+                }
+                return *value;
+            }};
+}
+
+ValueKind<std::string> domain_name() {
+    return name_kind(R"(a domain name as "example.org", or "." for the root)", is_domain_name);
+}
+
+ValueKind<std::string> command_words() {
+    return {"a word of the command, first the absolute path of the program, as there is no shell",
+            [is_first = true](const toml::node& node) mutable -> Parsed<std::string> {
+                const bool is_program = std::exchange(is_first, false);
+                auto word = node.value<std::string>().value_or("");
+                if (word.empty() || word.find('\0') != std::string::npos) {
+                    return mismatch("a word, which is a string that is not empty", node);
+                }
+                if (is_program && !word.starts_with('/')) {
+                    return mismatch("the absolute path of a program, as there is no shell that "
+                                    "would search for it",
+                                    node);
+                }
+                return word;
             }};
 }
 

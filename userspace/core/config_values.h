@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 #include <utility>
 
@@ -33,6 +34,24 @@ namespace linkbal {
 [[nodiscard]] ValueKind<uint32_t> mark_mask();
 
 [[nodiscard]] ValueKind<std::string> text();
+
+[[nodiscard]] ValueKind<bool> boolean();
+
+// A whole number and its unit: "500ms", "2s", "5m", "1h". Both ends included.
+[[nodiscard]] ValueKind<std::chrono::milliseconds> duration(std::chrono::milliseconds lowest,
+                                                            std::chrono::milliseconds highest);
+
+// A name to ask a DNS server about.
+[[nodiscard]] ValueKind<std::string> domain_name();
+
+// The words of a command line, to be used for one list: the first word is the program.
+[[nodiscard]] ValueKind<std::string> command_words();
+
+// What kinds are made of: a string without blanks and control characters, an address that one
+// host can have, and letters, digits, "-" and "_" in labels of 1 to 63 bytes, or ".".
+[[nodiscard]] std::optional<std::string> plain_text(const toml::node& node);
+[[nodiscard]] bool is_unicast(const IpAddress& address);
+[[nodiscard]] bool is_domain_name(std::string_view name);
 
 // One of a few words. `words` must outlive the kind.
 template <typename Enum>

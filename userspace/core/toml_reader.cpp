@@ -15,6 +15,14 @@ Position position_in(const toml::source_region& region, Position otherwise) {
     return region.begin.line != 0 ? Position{region.begin.line, region.begin.column} : otherwise;
 }
 
+// "uplink[2].health" as it is written in the file: "uplink.health".
+std::string without_indexes(std::string path) {
+    while (path.find('[') != std::string::npos) {
+        path.erase(path.find('['), path.find(']') - path.find('[') + 1);
+    }
+    return path;
+}
+
 } // namespace
 
 std::string describe(const toml::node& node) {
@@ -57,8 +65,8 @@ std::optional<TableReader> TableReader::section(std::string_view key) {
     if (const toml::table* table = node->as_table()) {
         return TableReader(*table, path_of(key), position, *reading_);
     }
-    reading_->report(
-        position, fmt::format("{0}: expected one [{0}] section, found {1}", key, describe(*node)));
+    reading_->report(position, fmt::format("{}: expected one [{}] section, found {}", key,
+                                           without_indexes(path_of(key)), describe(*node)));
     return std::nullopt;
 }
 
@@ -92,6 +100,12 @@ void TableReader::not_yet(std::string_view key, std::string_view reason) {
 
 void TableReader::missing(std::string_view key, std::string_view expected) {
     reading_->report(position_, fmt::format("{} is missing: expected {}", key, expected));
+}
+
+void TableReader::reject(std::string_view key, std::string_view message) {
+    const toml::node* node = table_->get(key);
+    reading_->report(node != nullptr ? position_in(node->source(), position_) : position_,
+                     fmt::format("{}: {}", key, message));
 }
 
 void TableReader::reject_unknown() {

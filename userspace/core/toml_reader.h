@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reads tables of a TOML file key by key: remembers where each value stands, which keys were asked
 // for (the others are unknown) and everything that is wrong, so that one pass reports it all.
-// Private to core/config_file.cpp and core/config_values.cpp: toml++ takes its time to compile.
+// Private to the readers of the configuration: toml++ takes its time to compile.
 #pragma once
 
 #include <functional>
@@ -90,6 +90,9 @@ class TableReader {
     // A key that a later version will know: an error that says so, rather than a pretence.
     void not_yet(std::string_view key, std::string_view reason);
     void missing(std::string_view key, std::string_view expected);
+    // A value of `key` that is good in itself but not beside the others; where the key is not
+    // written, the section stands for it.
+    void reject(std::string_view key, std::string_view message);
     // To be called last: whatever was not asked for is a mistake.
     void reject_unknown();
 
