@@ -142,10 +142,11 @@ DatapathState desired_datapath(const Config& config, const Facts& facts,
 }
 
 NetfilterState desired_netfilter(const Config& config, const Facts& facts,
-                                 const std::vector<Uplink>& uplinks) {
+                                 const std::vector<Uplink>& uplinks, DatapathAbilities abilities) {
     NetfilterState netfilter{.mark_mask = config.balance.mark_mask,
                              .uplinks = {},
-                             .masqueraded = lan_networks(config, facts)};
+                             .masqueraded = lan_networks(config, facts),
+                             .resets = abilities.resets};
     for (const Uplink& uplink : uplinks) {
         netfilter.uplinks.push_back({uplink.name, uplink.device,
                                      uplink_mark(uplink.id, config.balance.mark_mask),
@@ -206,15 +207,16 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (std::ranges::none_of(resolved->uplinks, &Uplink::carries_anything)) {
         return fail("none of the uplinks' interfaces is up");
     }
-    Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
-                              .rules = desired_rules(config, *resolved),
-                              .sysctls = desired_sysctls(config, facts, resolved->uplinks),
-                              .netfilter = desired_netfilter(config, facts, resolved->uplinks),
-                              .datapath = desired_datapath(config, facts, resolved->uplinks,
-                                                           current, abilities),
-                              .table_names = desired_names(config, *resolved)},
-                    .uplinks = resolved->uplinks,
-                    .balance_table = resolved->balance_table};
+    Desired desired{
+        .state = {.routes = desired_routes(config, facts, *resolved),
+                  .rules = desired_rules(config, *resolved),
+                  .sysctls = desired_sysctls(config, facts, resolved->uplinks),
+                  .netfilter = desired_netfilter(config, facts, resolved->uplinks, abilities),
+                  .datapath =
+                      desired_datapath(config, facts, resolved->uplinks, current, abilities),
+                  .table_names = desired_names(config, *resolved)},
+        .uplinks = resolved->uplinks,
+        .balance_table = resolved->balance_table};
     return desired;
 }
 
