@@ -32,7 +32,7 @@ namespace {
 constexpr uint32_t mask = 0x00ff0000;
 constexpr uint32_t first = 0x00010000;
 constexpr uint32_t second = 0x00020000;
-constexpr int patience = 10000; // ms; the client's own retransmissions give up after minutes
+constexpr int patience = 2000; // ms; the client's own retransmissions give up after minutes
 
 void ip(const std::string& commands) {
     const auto outcome = run({"ip", "-batch", "-"}, commands);
@@ -124,7 +124,7 @@ const std::array<Addresses, 2> ipv4_and_ipv6{{
 
 // The gateway is the calling thread's namespace. The server's own address is reached by the default
 // route: through wan1 until switch_over(). "strays" counts packets that leave in the middle of a
-// connection by wan2.
+// connection since end().
 class Network {
   public:
     Network() : client(NetworkNamespace::make()), server(NetworkNamespace::make()) {
@@ -137,8 +137,8 @@ class Network {
         set("ipv4/ip_forward", '1');
         set("ipv6/conf/all/forwarding", '1');
         nft("table inet observer { counter strays { }; chain leaving { type filter hook "
-            "postrouting priority 300; oifname wan2 tcp flags & (syn|rst) == 0 counter name "
-            "strays; }; }");
+            "postrouting priority 300; oifname { wan1, wan2 } tcp flags & (syn|rst) == 0 "
+            "counter name strays; }; }");
     }
     static void load(bool resets = true) {
         const NetfilterState state{
@@ -197,6 +197,7 @@ class Network {
 };
 
 EndedConnections end(bool reset = true) {
+    REQUIRE(run({"nft", "reset counter inet observer strays"}).status == 0);
     const auto ended = end_connections("linkbal", first, mask, reset);
     INFO((ended ? "" : ended.error().message));
     REQUIRE(ended);

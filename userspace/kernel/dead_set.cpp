@@ -77,7 +77,7 @@ NftMessage elements_message(const std::string& table, Family family,
         mnl_attr_nest_end(m, list);
     };
     return {make_message(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWSETELEM, NFPROTO_INET, NLM_F_CREATE, fill,
-                         1024 + connections.size() * element_room),
+                         1024 + (connections.size() * element_room)),
             fmt::format("elements of set {}", dead_set_name(family))};
 }
 

@@ -24,8 +24,9 @@ constexpr size_t batch = 256;
 
 // With FIN conntrack takes the segment for invalid and begins no entry for it, which would turn the
 // client's answer into one of an established connection (tcp_conntracks[] in the kernel: FIN in
-// state NONE). Some systems answer only what has data, or silently drop what lacks timestamps that
-// were negotiated (FreeBSD 12.3); with data a timestamp that is out of order is answered too.
+// state NONE). Where timestamps were negotiated a segment without is dropped in silence (RFC 7323,
+// 3.2), one with any value is answered, too (5.3); without, the option means nothing. Data, because
+// Linux answers empty segments twice a second at most (tcp_invalid_ratelimit).
 struct [[gnu::packed]] Segment {
     tcphdr tcp;
     std::array<uint8_t, 12> timestamps;

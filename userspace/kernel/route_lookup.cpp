@@ -12,8 +12,7 @@ namespace linkbal {
 namespace {
 
 // RTM_F_FIB_MATCH asks for the route itself, with its prefix, instead of the way of one packet
-// (IPv4 since 4.13, IPv6 since 4.14). Kernels that don't know it would say the address's full
-// length: such an address counts as behind us.
+// (since 4.13).
 void put_request(nlmsghdr* message, const IpAddress& address) {
     const auto bytes = address.bytes();
     message->nlmsg_type = RTM_GETROUTE;
