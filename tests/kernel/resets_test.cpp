@@ -82,10 +82,11 @@ class Network {
         ip("route replace default via 203.0.113.9 dev wan2\n"
            "route replace ::/0 via 2001:db8:3::9 dev wan2\n");
     }
-    static uint64_t strays() {
-        const auto text = nft_list("counter inet observer strays");
+    static uint64_t packets(const std::string& counter) {
+        const auto text = nft_list("counter inet " + counter);
         return std::stoull(text.substr(text.find("packets ") + 8));
     }
+    static uint64_t strays() { return packets("observer strays"); }
     [[nodiscard]] Fd listen(const std::string& address, uint16_t port) const {
         const Visit visit(server);
         return listener(address, port);
@@ -204,9 +205,12 @@ TEST_CASE("connections of another uplink lose nothing") {
     pass(alive.client, alive.server, "before");
     CHECK(end().announced == 1);
     REQUIRE(becomes(dead.client, POLLERR));
+    nft("table inet linkbal { counter beyond { }; chain prerouting { meta l4proto tcp counter name "
+        "beyond; }; }");
     pass(alive.client, alive.server, std::string(100000, 'c'));
     pass(alive.server, alive.client, std::string(100000, 's'));
     CHECK(error_of(alive.client) == 0);
+    CHECK(Network::packets("linkbal beyond") == 0); // they end the chain at the first rule
     CHECK(count_by_mark(mask).value()[second] == 1);
 }
 
