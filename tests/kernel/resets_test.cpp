@@ -17,6 +17,7 @@
 #include "kernel/conntrack.h"
 #include "kernel/nftables.h"
 #include "kernel/resets.h"
+#include "kernel/tcp_connections.h"
 #include "network_namespace.h"
 #include "program.h"
 #include "tcp_sockets.h"
@@ -298,6 +299,19 @@ TEST_CASE("the gateway's own connections are not its clients'") {
     REQUIRE(count_by_mark(mask).value()[first] == 1);
     CHECK(end().announced == 0);
     CHECK(count_by_mark(mask).value()[first] == 0);
+}
+
+TEST_CASE("connections beyond the cap are counted") {
+    LINKBAL_OWN_NAMESPACE();
+    const Network network;
+    Network::load();
+    const Fd listening = network.listen("192.0.2.200", 80);
+    const Ends one = connect(network.client_socket("192.0.2.9"), "192.0.2.200", 80, listening);
+    const Ends two = connect(network.client_socket("192.0.2.9"), "192.0.2.200", 80, listening);
+    const auto some = tcp_connections_by_mark(first, mask, 1).value();
+    CHECK(some.connections.size() == 1);
+    CHECK(some.left_out == 1);
+    CHECK(tcp_connections_by_mark(second, mask, 1)->connections.empty());
 }
 
 TEST_CASE("ten thousand clients are reset at once") {
