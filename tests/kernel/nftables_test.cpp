@@ -70,6 +70,7 @@ TEST_CASE("a loaded table is the same, an absent one absent, another state diffe
     SECTION("uplink") { other.uplinks.pop_back(); }
     SECTION("prefix") { other.masqueraded[0] = Prefix::parse("192.0.2.0/25").value(); }
     SECTION("prefix gone") { other.masqueraded.pop_back(); }
+    SECTION("resets") { other.resets = false; }
     CHECK(match(other) == NetfilterMatch::different);
     must(replace("linkbal", other));
     CHECK(match(other) == NetfilterMatch::same);
@@ -101,8 +102,10 @@ TEST_CASE("tables without uplinks or networks, and with 255 uplinks, load and co
 
 TEST_CASE("what is loaded is what the notation says, and nft can read its own listing of it") {
     LINKBAL_OWN_NAMESPACE();
-    const auto state =
-        GENERATE(two_uplinks(), many_uplinks(255), NetfilterState{0x00ff0000, {}, {}});
+    auto without_resets = two_uplinks();
+    without_resets.resets = false;
+    const auto state = GENERATE_COPY(two_uplinks(), many_uplinks(255), without_resets,
+                                     NetfilterState{0x00ff0000, {}, {}});
     must(replace("linkbal", state));
     nft(nft_notation("notation", netfilter_ruleset(state)));
     const auto loaded = nft_list("table inet linkbal");
@@ -130,6 +133,13 @@ TEST_CASE("every edit by hand is seen") {
         {"add chain inet linkbal another"},
         {"add chain inet linkbal hooked { type filter hook forward priority 0; }"},
         {"rename chain inet linkbal masquerade_lan another"},
+        {"flush chain inet linkbal reset_dead"},
+        {"flush chain inet linkbal reset_dead; delete set inet linkbal dead4"},
+        {"flush chain inet linkbal reset_dead; delete set inet linkbal dead4; add set inet linkbal "
+         "dead4 { type ipv4_addr . ipv4_addr . inet_service . inet_service; size 131072; timeout "
+         "6m; }; add rule inet linkbal reset_dead ip saddr . ip daddr . tcp sport . tcp dport "
+         "@dead4 reject with tcp reset; add rule inet linkbal reset_dead ip6 saddr . ip6 daddr . "
+         "tcp sport . tcp dport @dead6 reject with tcp reset"},
         {"add set inet linkbal another { type ipv4_addr; }"},
         {"add map inet linkbal another { type mark : verdict; }"},
         {"add counter inet linkbal another"},
@@ -193,6 +203,54 @@ TEST_CASE("counters go on across a replacement and are told by uplink") {
     CHECK(counters.at("third") == ConnectionCounters{});
     CHECK(nft_list("counters table inet linkbal").find("packets 41 bytes 4100") !=
           std::string::npos);
+}
+
+TEST_CASE("dead connections outlive a replacement, but not the sets that they don't fit") {
+    LINKBAL_OWN_NAMESPACE();
+    const auto add_dead = [] {
+        nft("add element inet linkbal dead4 { 192.0.2.9 . 203.0.113.7 . 4000 . 443 expires 200s }\n"
+            "add element inet linkbal dead6 { 2001:db8::9 . 2001:db8:1::7 . 4000 . 443 }");
+    };
+    const auto dead = [](const std::string& what) {
+        return nft_list("table inet linkbal").find(what) != std::string::npos;
+    };
+    auto state = two_uplinks();
+    must(replace("linkbal", state));
+    add_dead();
+    CHECK(match(state) == NetfilterMatch::same);
+    state.uplinks.pop_back();
+    SECTION("as they are") {
+        must(replace("linkbal", state));
+        CHECK(dead("192.0.2.9 . 203.0.113.7 . 4000 . 443 expires 3m"));
+        CHECK(dead("2001:db8::9 . 2001:db8:1::7 . 4000 . 443 expires 4m"));
+    }
+    SECTION("put back") {
+        const auto saved = snapshot("linkbal").value();
+        state.resets = false;
+        must(replace("linkbal", state));
+        CHECK_FALSE(dead("dead4"));
+        must(restore(saved));
+        CHECK(match(two_uplinks()) == NetfilterMatch::same);
+        CHECK(dead("192.0.2.9 . 203.0.113.7 . 4000 . 443 expires 3m"));
+    }
+    SECTION("a set of another kind") {
+        nft("flush chain inet linkbal reset_dead; delete set inet linkbal dead4; add set inet "
+            "linkbal dead4 { type ipv4_addr; timeout 5m; elements = { 192.0.2.9 } }");
+        must(replace("linkbal", state));
+        CHECK_FALSE(dead("192.0.2.9"));
+        CHECK(dead("2001:db8::9"));
+    }
+    CHECK(dead("dead6"));
+}
+
+TEST_CASE("asking for the ability to reset changes nothing") {
+    LINKBAL_OWN_NAMESPACE();
+    must(replace("linkbal", two_uplinks()));
+    auto socket = NfnetlinkSocket::open().value();
+    const auto before = read_table(socket, "linkbal").value();
+    CHECK(can_reject_in_prerouting().value()); // as every kernel that this is tested on
+    CHECK(read_table(socket, "linkbal")->generation == before.generation);
+    CHECK(nft_list("tables") == "table inet linkbal\n");
 }
 
 TEST_CASE("a refused table leaves the old one and says why") {

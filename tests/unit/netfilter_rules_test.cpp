@@ -65,6 +65,23 @@ TEST_CASE("connections are pinned before anybody's NAT, arrivals stay with their
     CHECK(std::get<DispatchByDevice>(departures.rules.at(1).statement).direction == Direction::out);
 }
 
+TEST_CASE("packets of marked connections never come to the rule that looks for dead ones") {
+    auto state = two_uplinks();
+    const auto with = netfilter_ruleset(state);
+    CHECK(with.sets == std::vector<DeadSet>{{Family::ipv4}, {Family::ipv6}});
+    const auto& rules = chain(with, "prerouting").rules;
+    REQUIRE(rules.size() == 2);
+    CHECK(std::holds_alternative<DispatchByMark>(rules[0].statement)); // goes, never returns
+    CHECK(std::get<CatchMidStream>(rules[1].statement).chain == "reset_dead");
+    CHECK(chain(with, "reset_dead").rules.size() == 2);
+    CHECK(chain(with, "output").rules.size() == 1);
+    state.resets = false;
+    const auto without = netfilter_ruleset(state);
+    CHECK(without.sets.empty());
+    CHECK(chain(without, "prerouting").rules.size() == 1);
+    CHECK(std::ranges::find(without.chains, "reset_dead", &NftChain::name) == without.chains.end());
+}
+
 TEST_CASE("the notation reads as nft prints it") {
     auto state = two_uplinks();
     state.uplinks.pop_back();
@@ -78,11 +95,29 @@ TEST_CASE("the notation reads as nft prints it") {
 	counter left_velox1 {
 	}
 
+	set dead4 {
+		type ipv4_addr . ipv4_addr . inet_service . inet_service
+		size 131072
+		timeout 5m
+	}
+
+	set dead6 {
+		type ipv6_addr . ipv6_addr . inet_service . inet_service
+		size 131072
+		timeout 5m
+	}
+
 	chain masquerade_lan {
 		comment "sources that are behind the uplinks' addresses"
 		ip saddr 192.0.2.0/24 masquerade
 		ip6 saddr 2001:db8::/48 masquerade
 		meta nfproto ipv4 masquerade
+	}
+
+	chain reset_dead {
+		comment "connections that ended with their uplink: tell the client"
+		ip saddr . ip daddr . tcp sport . tcp dport @dead4 reject with tcp reset
+		ip6 saddr . ip6 daddr . tcp sport . tcp dport @dead6 reject with tcp reset
 	}
 
 	chain restore_velox1 {
@@ -101,6 +136,7 @@ TEST_CASE("the notation reads as nft prints it") {
 		comment "a packet goes by the uplink of its connection"
 		type filter hook prerouting priority -150; policy accept;
 		ct mark & 0x00ff0000 vmap { 0x00010000 : goto restore_velox1 }
+		ct state invalid,new tcp flags ! syn goto reset_dead
 	}
 
 	chain output {

@@ -51,6 +51,17 @@ TEST_CASE("rules become the expressions that the kernel runs") {
               "rule in masquerade_lan: [meta load nfproto => reg 1 ] [cmp eq reg 1 0x00000002 ] "
               "[payload load 4b @ network header + 12 => reg 1 ] [bitwise reg 1 = ( reg 1 & "
               "0x80ffffff ) ^ 0x00000000 ] [cmp eq reg 1 0x006433c6 ] [masq ] data "));
+    CHECK(has(all, "rule in prerouting: [ct load state => reg 1 ] [bitwise reg 1 = ( reg 1 & "
+                   "0x00000009 ) ^ 0x00000000 ] [cmp neq reg 1 0x00000000 ] [meta load l4proto => "
+                   "reg 1 ] [cmp eq reg 1 0x00000006 ] [payload load 1b @ transport header + 13 => "
+                   "reg 1 ] [bitwise reg 1 = ( reg 1 & 0x00000002 ) ^ 0x00000000 ] [cmp eq reg 1 "
+                   "0x00000000 ] [immediate reg 0 goto -> reset_dead ] data "));
+    CHECK(has(all, "rule in reset_dead: [meta load nfproto => reg 1 ] [cmp eq reg 1 0x0000000a ] "
+                   "[meta load l4proto => reg 1 ] [cmp eq reg 1 0x00000006 ] [payload load 16b @ "
+                   "network header + 8 => reg 1 ] [payload load 16b @ network header + 24 => reg 2 "
+                   "] [payload load 2b @ transport header + 0 => reg 3 ] [payload load 2b @ "
+                   "transport header + 2 => reg 17 ] [lookup reg 1 set dead6 0x0 ] [reject type 1 "
+                   "code 0 ] data "));
 }
 
 TEST_CASE("any difference between two states is a difference between their messages") {
@@ -67,6 +78,7 @@ TEST_CASE("any difference between two states is a difference between their messa
     CHECK(change([](NetfilterState& s) { s.uplinks[1].name = "u3"; }));
     CHECK(change([](NetfilterState& s) { s.masqueraded[0] = Prefix::any(Family::ipv4); }));
     CHECK(change([](NetfilterState& s) { s.masqueraded.clear(); }));
+    CHECK(change([](NetfilterState& s) { s.resets = false; }));
 }
 
 TEST_CASE("counter values are sent but not compared") {
@@ -122,7 +134,7 @@ TEST_CASE("a table with more users than were read holds something that we cannot
     for (auto& message : messages(uplinks(2))) {
         dump.messages.push_back(message.message);
     }
-    const uint32_t users = 4 + 12; // counters, chains; anonymous sets are their rules'
+    const uint32_t users = 4 + 2 + 13; // counters, sets, chains; anonymous sets are their rules'
     const auto table_used_by = [&](uint32_t count) {
         dump.messages[0] = messages(uplinks(2))[0].message;
         dump.messages[0].resize(dump.messages[0].size() + 64);

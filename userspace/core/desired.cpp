@@ -52,6 +52,9 @@ std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts,
         // Loose: the effective value is the larger of this one and conf/all's, so 2 holds
         // whatever `all` says.
         sysctls.push_back({fmt::format("net/ipv4/conf/{}/rp_filter", uplink.interface), "2"});
+        // Where main has no default route, as when the preferred link's interface has just gone, the
+        // filter finds the way back by the mark, which nftables has restored by then.
+        sysctls.push_back({fmt::format("net/ipv4/conf/{}/src_valid_mark", uplink.interface), "1"});
         // Without carrier the kernel looks on: new connections fall through to the balancing table,
         // whose other hops it takes, with or without a daemon.
         sysctls.push_back(
@@ -158,10 +161,11 @@ DatapathState desired_datapath(const Config& config, const Facts& facts,
 }
 
 NetfilterState desired_netfilter(const Config& config, const Facts& facts,
-                                 const std::vector<Uplink>& uplinks) {
+                                 const std::vector<Uplink>& uplinks, DatapathAbilities abilities) {
     NetfilterState netfilter{.mark_mask = config.balance.mark_mask,
                              .uplinks = {},
-                             .masqueraded = lan_networks(config, facts)};
+                             .masqueraded = lan_networks(config, facts),
+                             .resets = abilities.resets};
     for (const Uplink& uplink : uplinks) {
         netfilter.uplinks.push_back({uplink.name, uplink.device,
                                      uplink_mark(uplink.id, config.balance.mark_mask),
@@ -222,18 +226,19 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (!conditions.watched && std::ranges::none_of(resolved->uplinks, &Uplink::has_any_path)) {
         return fail("none of the uplinks' interfaces is up");
     }
-    Desired desired{.state = {.routes = desired_routes(config, facts, *resolved),
-                              .rules = desired_rules(config, *resolved),
-                              .sysctls = desired_sysctls(config, facts, *resolved),
-                              .netfilter = desired_netfilter(config, facts, resolved->uplinks),
-                              .datapath = desired_datapath(config, facts, resolved->uplinks,
-                                                           current, abilities),
-                              .table_names = desired_names(config, *resolved)},
-                    .uplinks = resolved->uplinks,
-                    .balance_table = resolved->balance_table,
-                    .families = resolved->families,
-                    .ended = ended_service(resolved->uplinks, config.failover, memory),
-                    .resets = config.failover.reset};
+    Desired desired{
+        .state = {.routes = desired_routes(config, facts, *resolved),
+                  .rules = desired_rules(config, *resolved),
+                  .sysctls = desired_sysctls(config, facts, *resolved),
+                  .netfilter = desired_netfilter(config, facts, resolved->uplinks, abilities),
+                  .datapath =
+                      desired_datapath(config, facts, resolved->uplinks, current, abilities),
+                  .table_names = desired_names(config, *resolved)},
+        .uplinks = resolved->uplinks,
+        .balance_table = resolved->balance_table,
+        .families = resolved->families,
+        .ended = ended_service(resolved->uplinks, config.failover, memory),
+        .resets = config.failover.reset};
     return desired;
 }
 

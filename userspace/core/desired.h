@@ -32,10 +32,11 @@ struct Desired {
     bool resets = true; // clients of connections that are ended learn it
 };
 
-// What the kernel lets the datapath do.
+// What the kernel lets us do.
 struct DatapathAbilities {
     bool use_tcx = true; // else clsact
     bool conntrack_lookup = true;
+    bool resets = true; // NetfilterState's
 };
 
 // `current` is what the kernel's buckets are now (both empty the first time): the new ones differ

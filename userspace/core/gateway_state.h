@@ -71,6 +71,7 @@ struct NetfilterState {
     uint32_t mark_mask = 0;
     std::vector<NetfilterUplink> uplinks;
     std::vector<Prefix> masqueraded; // sources that are masqueraded on every uplink: the LAN
+    bool resets = true; // clients of ended TCP connections are told (the kernel can: 5.9)
     auto operator<=>(const NetfilterState&) const = default;
 };
 

@@ -50,6 +50,15 @@ struct Writer {
         }
         return fmt::format("{} saddr {} masquerade", ipv4 ? "ip" : "ip6", rule.source.str());
     }
+    std::string operator()(const CatchMidStream& rule) const {
+        return fmt::format("ct state invalid,new tcp flags ! syn goto {}", rule.chain);
+    }
+    std::string operator()(const ResetDead& rule) const {
+        const std::string_view ip = rule.family == Family::ipv4 ? "ip" : "ip6";
+        return fmt::format("{0} saddr . {0} daddr . tcp sport . tcp dport @{1} "
+                           "reject with tcp reset",
+                           ip, dead_set_name(rule.family));
+    }
 };
 
 std::string comment_line(std::string_view indent, const std::string& comment) {
@@ -59,6 +68,14 @@ std::string comment_line(std::string_view indent, const std::string& comment) {
 std::string hook_line(const NftHook& hook) {
     return fmt::format("\t\ttype {} hook {} priority {}; policy accept;\n", nft_word(hook.type),
                        nft_word(hook.point), hook.priority);
+}
+
+std::string set_block(const DeadSet& set) {
+    const std::string_view address = set.family == Family::ipv4 ? "ipv4_addr" : "ipv6_addr";
+    return fmt::format("\n\tset {0} {{\n"
+                       "\t\ttype {1} . {1} . inet_service . inet_service\n"
+                       "\t\tsize {2}\n\t\ttimeout {3}m\n\t}}\n",
+                       dead_set_name(set.family), address, dead_set_size, dead_set_timeout.count());
 }
 
 std::string chain_block(const NftChain& chain) {
@@ -75,6 +92,8 @@ std::string chain_block(const NftChain& chain) {
 }
 
 } // namespace
+
+std::string_view dead_set_name(Family family) { return family == Family::ipv4 ? "dead4" : "dead6"; }
 
 std::string_view nft_word(NftChainType type) {
     switch (type) {
@@ -105,6 +124,9 @@ std::string nft_notation(const std::string& table, const NftRuleset& ruleset) {
     text += comment_line("\t", ruleset.comment);
     for (const auto& counter : ruleset.counters) {
         text += fmt::format("\n\tcounter {} {{\n\t}}\n", counter);
+    }
+    for (const auto& set : ruleset.sets) {
+        text += set_block(set);
     }
     for (const auto& chain : ruleset.chains) {
         text += chain_block(chain);

@@ -3,6 +3,8 @@
 // uplink of a connection. kernel/nftables sends them, nft_notation() shows them.
 #pragma once
 
+#include <chrono>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +19,19 @@ namespace linkbal {
 // A named counter counts connections, because its rule sees first packets only.
 inline constexpr std::string_view arrived_prefix = "arrived_";
 inline constexpr std::string_view left_prefix = "left_";
+
+// A set of TCP connections that ended with their uplink, as the LAN's packets have them: client and
+// server address, client and server port. Elements come and go at run time (kernel/resets.h) and
+// are no part of the table's description.
+struct DeadSet {
+    Family family = Family::ipv4;
+    auto operator<=>(const DeadSet&) const = default;
+};
+// What is silent for longer is left to its own timeouts.
+inline constexpr std::chrono::minutes dead_set_timeout{5};
+// Two uplinks that end within the timeout, each with as many connections as are collected at once.
+inline constexpr uint32_t dead_set_size = 2 * 65536;
+std::string_view dead_set_name(Family family);
 
 // How the comment of our table begins: by it the table is known as ours.
 inline constexpr std::string_view table_signature = "written by linkbal";
@@ -55,8 +70,14 @@ struct SaveMark { // ct mark set ct mark & ~mask | mark counter name "counter"
 struct Masquerade { // ip saddr source masquerade
     Prefix source;
 };
+struct CatchMidStream { // ct state invalid,new tcp flags ! syn goto chain
+    std::string chain;
+};
+struct ResetDead { // ip saddr . ip daddr . tcp sport . tcp dport @dead4 reject with tcp reset
+    Family family = Family::ipv4;
+};
 using NftStatement = std::variant<DispatchByMark, DispatchByDevice, AcceptFromDevices, RestoreMark,
-                                  SaveMark, Masquerade>;
+                                  SaveMark, Masquerade, CatchMidStream, ResetDead>;
 
 struct NftRule {
     NftStatement statement;
@@ -81,6 +102,7 @@ struct NftChain {
 struct NftRuleset {
     std::string comment;
     std::vector<std::string> counters;
+    std::vector<DeadSet> sets;
     std::vector<NftChain> chains; // a chain comes after the chains that it goes to
 };
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kernel/netlink.h"
+#include "kernel/nftables.h"
 #include "kernel/tcx.h"
 #include "util/fd.h"
 
@@ -115,7 +116,12 @@ Result<KernelFeatures> probe_features() {
     if (!tcx || !conntrack) {
         return tl::unexpected(tcx ? conntrack.error() : tcx.error());
     }
-    return KernelFeatures{.conntrack_lookup = *conntrack, .tcx = *tcx};
+    const auto reject = can_reject_in_prerouting();
+    if (!reject) {
+        return tl::unexpected(reject.error());
+    }
+    return KernelFeatures{
+        .conntrack_lookup = *conntrack, .tcx = *tcx, .prerouting_reject = *reject};
 }
 
 std::vector<std::string> missing_features(const KernelFeatures& features) {
@@ -126,6 +132,11 @@ std::vector<std::string> missing_features(const KernelFeatures& features) {
     }
     if (!features.tcx) {
         lines.emplace_back("no TCX (Linux 6.6 and later): clsact filters carry the programs");
+    }
+    if (!features.prerouting_reject) {
+        lines.emplace_back(
+            "no reject in prerouting (nft_reject_inet, Linux 5.9 and later): clients "
+            "of a failed uplink find out by their own timeouts");
     }
     return lines;
 }

@@ -12,6 +12,7 @@ namespace linkbal {
 struct KernelFeatures {
     bool conntrack_lookup = false; // bpf_skb_ct_lookup()
     bool tcx = false;
+    bool prerouting_reject = false; // nftables can send resets from prerouting
 };
 
 // Fails with one line that names the feature and the kernel version that has it where the datapath

@@ -143,7 +143,8 @@ Result<DatapathAbilities> abilities_of(const KernelFeatures& features, AttachMod
         return fail("attach = \"tcx\": this kernel has no TCX links (6.6 and later have them)");
     }
     return DatapathAbilities{.use_tcx = mode != AttachMode::clsact && features.tcx,
-                             .conntrack_lookup = features.conntrack_lookup};
+                             .conntrack_lookup = features.conntrack_lookup,
+                             .resets = features.prerouting_reject};
 }
 
 // How the table of our name is; somebody else's is an error.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -112,7 +113,10 @@ bool describe_set(const nlmsghdr* message, Lines& lines) {
           NFTNL_SET_OBJ_TYPE, NFTNL_SET_DESC_SIZE}) {
         line += fmt::format(" {:#x}", nftnl_set_get_u32(set, attribute));
     }
-    line += " data " + data_of<nftnl_set_get_data>(set, NFTNL_SET_USERDATA);
+    line += fmt::format(" timeout {} ms, garbage after {} ms data {}",
+                        nftnl_set_get_u64(set, NFTNL_SET_TIMEOUT),
+                        nftnl_set_get_u32(set, NFTNL_SET_GC_INTERVAL),
+                        data_of<nftnl_set_get_data>(set, NFTNL_SET_USERDATA));
     lines.push_back({"3" + name, line});
     return true;
 }
@@ -169,6 +173,23 @@ bool describe_rule(const nlmsghdr* message, Lines& lines) {
     return true;
 }
 
+std::string name_in(const NfnetlinkMessage& message, uint16_t attribute) {
+    const nlattr* name = find_attribute(*header(message), attribute);
+    return name == nullptr ? "" : mnl_attr_get_str(name);
+}
+
+// What is in them comes and goes by itself.
+std::set<std::string> sets_with_timeout(const std::vector<NfnetlinkMessage>& messages) {
+    std::set<std::string> names;
+    for (const auto& message : messages) {
+        const bool is_set = nft_kind(message) == NFT_MSG_NEWSET;
+        if (is_set && find_attribute(*header(message), NFTA_SET_TIMEOUT) != nullptr) {
+            names.insert(name_in(message, NFTA_SET_NAME));
+        }
+    }
+    return names;
+}
+
 bool describe(const NfnetlinkMessage& message, Lines& lines) {
     switch (nft_kind(message)) {
     case NFT_MSG_NEWTABLE:
@@ -193,7 +214,12 @@ bool describe(const NfnetlinkMessage& message, Lines& lines) {
 std::optional<std::vector<std::string>>
 nft_describe(const std::vector<NfnetlinkMessage>& messages) {
     Lines lines;
+    const auto dynamic = sets_with_timeout(messages);
     for (const auto& message : messages) {
+        if (nft_kind(message) == NFT_MSG_NEWSETELEM &&
+            dynamic.contains(name_in(message, NFTA_SET_ELEM_LIST_SET))) {
+            continue;
+        }
         if (!describe(message, lines)) {
             return std::nullopt;
         }

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/tcp.h>
 
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
@@ -56,11 +57,20 @@ void put_expression(nlmsghdr* message, const char* name, Fill fill) {
     mnl_attr_nest_end(message, element);
 }
 
-void compare_equal(nlmsghdr* message, std::span<const uint8_t> value) {
+void compare(nlmsghdr* message, nft_cmp_ops operation, std::span<const uint8_t> value) {
     Expression e(message, "cmp");
     e.set(NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-    e.set(NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+    e.set(NFTNL_EXPR_CMP_OP, operation);
     e.set(NFTNL_EXPR_CMP_DATA, value.data(), static_cast<uint32_t>(value.size()));
+}
+
+void compare_equal(nlmsghdr* message, std::span<const uint8_t> value) {
+    compare(message, NFT_CMP_EQ, value);
+}
+
+void match_meta(nlmsghdr* message, uint32_t key, uint8_t value) {
+    load_meta(message, key);
+    compare_equal(message, std::span(&value, 1));
 }
 
 void bitwise(nlmsghdr* message, const void* mask, const void* exclusive, uint32_t size) {
@@ -79,14 +89,24 @@ void set_lookup(Expression& e, const std::string& set, uint32_t set_id) {
     e.set(NFTNL_EXPR_LOOKUP_FLAGS, 0); // as the kernel says it back
 }
 
-void load_source(nlmsghdr* message, Family family, uint32_t size) {
-    const size_t offset =
-        family == Family::ipv4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src);
+void load_payload(nlmsghdr* message, nft_payload_bases base, size_t offset, uint32_t size,
+                  uint32_t target = NFT_REG_1) {
     Expression e(message, "payload");
-    e.set(NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-    e.set(NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+    e.set(NFTNL_EXPR_PAYLOAD_DREG, target);
+    e.set(NFTNL_EXPR_PAYLOAD_BASE, base);
     e.set(NFTNL_EXPR_PAYLOAD_OFFSET, static_cast<uint32_t>(offset));
     e.set(NFTNL_EXPR_PAYLOAD_LEN, size);
+}
+
+void load_source(nlmsghdr* message, Family family, uint32_t size) {
+    load_payload(message, NFT_PAYLOAD_NETWORK_HEADER,
+                 family == Family::ipv4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src),
+                 size);
+}
+
+// In the inet family a look into the header is meaningful only once the family is known.
+void match_family(nlmsghdr* message, Family family) {
+    match_meta(message, NFT_META_NFPROTO, family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
 }
 
 std::array<uint8_t, 16> netmask(unsigned length) {
@@ -163,11 +183,49 @@ void verdict(nlmsghdr* message, int32_t code, const std::string& chain) {
     });
 }
 
-// In the inet family a look into the header is meaningful only once the family is known.
+void match_mid_stream(nlmsghdr* message) {
+    // NF_CT_STATE_INVALID_BIT and NF_CT_STATE_BIT(IP_CT_NEW)
+    constexpr uint32_t states = 1U << 0U | 1U << 3U;
+    constexpr uint8_t syn = TH_SYN;
+    constexpr std::array<uint8_t, 4> none{};
+    {
+        Expression e(message, "ct");
+        e.set(NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+        e.set(NFTNL_EXPR_CT_DREG, NFT_REG_1);
+    }
+    and_xor(message, states, 0);
+    compare(message, NFT_CMP_NEQ, none);
+    match_meta(message, NFT_META_L4PROTO, IPPROTO_TCP);
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_flags), sizeof syn);
+    bitwise(message, &syn, none.data(), sizeof syn);
+    compare_equal(message, std::span(none).first(sizeof syn));
+}
+
+// A key's parts fill registers of 4 bytes; the kernel tells those that begin one of 16 bytes by the
+// latter's name, and messages are compared with what it tells.
+void load_tcp_tuple(nlmsghdr* message, Family family) {
+    const bool ipv4 = family == Family::ipv4;
+    const uint32_t size = ipv4 ? 4 : 16;
+    const size_t source = ipv4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src);
+    const uint32_t destination = ipv4 ? NFT_REG32_01 : NFT_REG_2;
+    const uint32_t source_port = ipv4 ? NFT_REG32_02 : NFT_REG_3;
+    const uint32_t destination_port = ipv4 ? NFT_REG32_03 : NFT_REG32_09;
+    match_family(message, family);
+    match_meta(message, NFT_META_L4PROTO, IPPROTO_TCP);
+    load_payload(message, NFT_PAYLOAD_NETWORK_HEADER, source, size);
+    load_payload(message, NFT_PAYLOAD_NETWORK_HEADER, source + size, size, destination);
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_sport), 2, source_port);
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_dport), 2,
+                 destination_port);
+}
+
+void reject_with_reset(nlmsghdr* message) {
+    Expression e(message, "reject");
+    e.set(NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+}
+
 void match_source(nlmsghdr* message, const Prefix& source) {
-    const uint8_t family = source.family() == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
-    load_meta(message, NFT_META_NFPROTO);
-    compare_equal(message, std::span(&family, 1));
+    match_family(message, source.family());
     if (source.is_default()) {
         return;
     }

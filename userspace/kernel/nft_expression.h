@@ -28,5 +28,9 @@ void count(nlmsghdr* message, const std::string& counter);
 void verdict(nlmsghdr* message, int32_t code, const std::string& chain = {});
 void match_source(nlmsghdr* message, const Prefix& source);
 void masquerade(nlmsghdr* message);
+void match_mid_stream(nlmsghdr* message); // ct state invalid,new tcp flags ! syn
+// Loads the key of a dead set: addresses and ports of a TCP packet of the family, others don't match.
+void load_tcp_tuple(nlmsghdr* message, Family family);
+void reject_with_reset(nlmsghdr* message); // prerouting: kernel 5.9
 
 } // namespace linkbal

@@ -17,6 +17,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 
+#include "kernel/dead_set.h"
 #include "kernel/nft_expression.h"
 
 namespace linkbal {
@@ -221,6 +222,15 @@ class Writer {
         match_source(rule_, wanted.source);
         masquerade(rule_);
     }
+    void operator()(const CatchMidStream& wanted) {
+        match_mid_stream(rule_);
+        verdict(rule_, NFT_GOTO, wanted.chain);
+    }
+    void operator()(const ResetDead& wanted) {
+        load_tcp_tuple(rule_, wanted.family);
+        look_up(rule_, std::string(dead_set_name(wanted.family)), dead_set_id(wanted.family));
+        reject_with_reset(rule_);
+    }
 
   private:
     std::string set(const SetType& type, const std::vector<Element>& list);
@@ -281,16 +291,27 @@ void Writer::elements(const std::string& name, std::span<const Element> list) {
                     "elements of set " + name});
 }
 
-NfnetlinkMessage frame(uint16_t type, uint32_t generation) {
+NfnetlinkMessage frame(uint16_t type, std::optional<uint32_t> generation) {
     NfnetlinkMessage message = make_message(0, 0, AF_UNSPEC, 0, [&](nlmsghdr* m) {
-        if (type == NFNL_MSG_BATCH_BEGIN) {
-            mnl_attr_put_u32(m, NFNL_BATCH_GENID, htonl(generation));
+        if (type == NFNL_MSG_BATCH_BEGIN && generation) {
+            mnl_attr_put_u32(m, NFNL_BATCH_GENID, htonl(*generation));
         }
     });
     header(message)->nlmsg_type = type;
     static_cast<nfgenmsg*>(mnl_nlmsg_get_payload(header(message)))->res_id =
         htons(NFNL_SUBSYS_NFTABLES);
     return message;
+}
+
+std::vector<uint8_t> begin_batch(std::vector<NftMessage>& messages,
+                                 std::optional<uint32_t> generation) {
+    std::vector<uint8_t> bytes = frame(NFNL_MSG_BATCH_BEGIN, generation);
+    uint32_t sequence = 0;
+    for (auto& [message, what] : messages) {
+        header(message)->nlmsg_seq = ++sequence;
+        bytes.insert(bytes.end(), message.begin(), message.end());
+    }
+    return bytes;
 }
 
 } // namespace
@@ -300,6 +321,10 @@ std::vector<NftMessage> nft_table_messages(const std::string& table, const NftRu
     std::vector<NftMessage> messages{table_message(table, ruleset.comment)};
     for (const auto& counter : ruleset.counters) {
         messages.push_back(counter_message(table, counter, counters));
+    }
+    for (const auto& set : ruleset.sets) {
+        messages.push_back({dead_set_message(table, set.family),
+                            fmt::format("set {}", dead_set_name(set.family))});
     }
     for (const auto& chain : ruleset.chains) {
         messages.push_back(chain_message(table, chain));
@@ -319,13 +344,13 @@ NftMessage nft_delete_table(const std::string& table) {
             "removal of the old table"};
 }
 
-std::vector<uint8_t> nft_batch(std::vector<NftMessage> messages, uint32_t generation) {
-    std::vector<uint8_t> bytes = frame(NFNL_MSG_BATCH_BEGIN, generation);
-    uint32_t sequence = 0;
-    for (auto& [message, what] : messages) {
-        header(message)->nlmsg_seq = ++sequence;
-        bytes.insert(bytes.end(), message.begin(), message.end());
-    }
+std::vector<uint8_t> nft_trial_batch(std::vector<NftMessage> messages) {
+    return begin_batch(messages, std::nullopt);
+}
+
+std::vector<uint8_t> nft_batch(std::vector<NftMessage> messages,
+                               std::optional<uint32_t> generation) {
+    std::vector<uint8_t> bytes = begin_batch(messages, generation);
     const NfnetlinkMessage end = frame(NFNL_MSG_BATCH_END, generation);
     bytes.insert(bytes.end(), end.begin(), end.end());
     return bytes;

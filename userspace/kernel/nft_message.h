@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,11 @@ std::vector<NftMessage> nft_table_messages(const std::string& table, const NftRu
 NftMessage nft_delete_table(const std::string& table);
 
 // One transaction. Message i of `messages` has sequence number i + 1; 0 is the frame's. The kernel
-// refuses it with ERESTART when the ruleset is not of `generation` any more.
-std::vector<uint8_t> nft_batch(std::vector<NftMessage> messages, uint32_t generation);
+// refuses it with ERESTART when the ruleset is not of `generation` any more, if there is one.
+std::vector<uint8_t> nft_batch(std::vector<NftMessage> messages,
+                               std::optional<uint32_t> generation);
+
+// The same without its end: the kernel checks every message and drops them all.
+std::vector<uint8_t> nft_trial_batch(std::vector<NftMessage> messages);
 
 } // namespace linkbal

@@ -3,13 +3,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <functional>
 #include <memory>
 
 #include <libnftnl/object.h>
 #include <linux/netfilter/nf_tables.h>
+#include <sys/utsname.h>
 
 #include "core/netfilter_rules.h"
+#include "kernel/dead_set.h"
 #include "kernel/nfnetlink.h"
 #include "kernel/nft_describe.h"
 #include "kernel/nft_dump.h"
@@ -95,6 +98,24 @@ std::vector<NftMessage> after_removal(const NftDump& before, const std::string& 
     return messages;
 }
 
+// An uplink that fails is often what the table is replaced for: the resets must outlive it. Elements
+// keep their time of expiry since 5.3; older kernels begin the timeout anew.
+void append_dead_elements(std::vector<NftMessage>& messages, const NftDump& before) {
+    for (const auto& elements : dead_elements_of(before.messages)) {
+        messages.push_back({to_request(elements, 0), "elements of dead connections"});
+    }
+}
+
+// The hook that an expression stands in is judged when a transaction is committed, in a trial since
+// 5.11 only: older kernels without the ability would pass it.
+bool is_before_5_9() {
+    utsname system{};
+    int major = 0;
+    int minor = 0;
+    return uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
+           (major < 5 || (major == 5 && minor < 9));
+}
+
 Status within(Status status, const std::string& context) {
     return status ? status : Status(tl::unexpected(status.error().within(context)));
 }
@@ -134,7 +155,11 @@ Status replace(const std::string& table, const NetfilterState& state) {
     const NftRuleset ruleset = netfilter_ruleset(state);
     const auto build = [&](const NftDump& before) {
         const auto counters = counter_values(before.messages);
-        return after_removal(before, table, nft_table_messages(table, ruleset, counters));
+        auto messages = nft_table_messages(table, ruleset, counters);
+        if (!ruleset.sets.empty()) {
+            append_dead_elements(messages, before);
+        }
+        return after_removal(before, table, std::move(messages));
     };
     return within(transact(table, build), title("load", table));
 }
@@ -158,6 +183,28 @@ Result<std::map<std::string, ConnectionCounters>> connection_counters(const std:
         }
     }
     return counters;
+}
+
+Result<bool> can_reject_in_prerouting() {
+    if (is_before_5_9()) {
+        return false;
+    }
+    auto socket = NfnetlinkSocket::open();
+    if (!socket) {
+        return tl::unexpected(socket.error());
+    }
+    const NftHook hook{NftChainType::filter, NftHookPoint::prerouting, 0};
+    const NftRuleset ruleset{
+        "", {}, {{Family::ipv4}}, {{"probe", "", hook, {{ResetDead{Family::ipv4}, ""}}}}};
+    const auto refusals =
+        socket->transact(nft_trial_batch(nft_table_messages("linkbal_probe", ruleset, {})));
+    if (!refusals) {
+        return tl::unexpected(refusals.error());
+    }
+    if (!refusals->empty() && refusals->front().code == EPERM) {
+        return refused(refusals->front(), "ask nftables for resets");
+    }
+    return refusals->empty();
 }
 
 Result<NetfilterSnapshot> snapshot(const std::string& table) {

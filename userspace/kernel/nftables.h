@@ -33,11 +33,13 @@ struct NetfilterSnapshot {
 
 // Is the table in the kernel exactly what replace() would load? Chains, rules in their order, the
 // elements of sets, counters, flags and comments are read back and compared one by one; the values
-// of counters are not. Rules that this libnftnl cannot read are not ours: different.
+// of counters and the dead connections are not. Rules that this libnftnl cannot read are not ours:
+// different.
 Result<NetfilterMatch> compare(const std::string& table, const NetfilterState& state);
 
 // Loads the table in one transaction: packets meet the old rules or the new ones, never none. On
-// error the old table is as it was. Counters that exist under the same name go on from their values
+// error the old table is as it was. The dead connections (kernel/resets.h) stay in their sets with
+// what is left of their time. Counters that exist under the same name go on from their values
 // (what they count in the milliseconds between the reading and the switch is lost).
 Status replace(const std::string& table, const NetfilterState& state);
 
@@ -46,6 +48,10 @@ Status remove(const std::string& table);
 
 // By uplink name; empty where there is no such table.
 Result<std::map<std::string, ConnectionCounters>> connection_counters(const std::string& table);
+
+// Can this kernel have NetfilterState::resets? Asks by a transaction that is never committed:
+// nothing is changed, nobody notified.
+Result<bool> can_reject_in_prerouting();
 
 // For a rollback: snapshot() before replace() or remove(), restore() when a later step failed.
 // restore() puts the table back in one transaction, counters at their values of the snapshot's
