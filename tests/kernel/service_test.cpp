@@ -104,18 +104,17 @@ TEST_CASE("the service manager hears of every state") {
 
 TEST_CASE("the watchdog is fed by the loop, twice in its interval") {
     const Manager manager;
-    setenv("WATCHDOG_USEC", "100000", 1);
+    setenv("WATCHDOG_USEC", "1000000", 1);
     asio::io_context context;
     std::optional<ServiceManager> service(context);
     CHECK(manager.socket.next() == "WATCHDOG=1");
     const auto begin = std::chrono::steady_clock::now();
-    int pings = 0;
-    CHECK(run_until(context, [&] {
-        pings += manager.socket.next() == "WATCHDOG=1" ? 1 : 0;
-        return pings == 4;
-    }));
+    bool pinged = false;
+    CHECK(run_until(context,
+                    [&] { return pinged = pinged || manager.socket.next() == "WATCHDOG=1"; }));
     const auto passed = std::chrono::steady_clock::now() - begin;
-    CHECK(passed >= 200ms); // four halves
+    CHECK(passed >= 500ms);
+    CHECK(passed < 1s);
     service.reset();
     context.restart();
     context.run(); // nothing is left that would keep it

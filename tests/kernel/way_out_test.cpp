@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include <bpf/bpf.h>
+
 #include "captured_log.h"
 #include "daemon/process.h"
 #include "loop.h"
@@ -97,6 +99,10 @@ TEST_CASE("a way out is gone with its object, and stays while somebody is in it"
     auto next = WayOut::make("linkbal-test", "gone", second_mark);
     REQUIRE(next);
     std::optional<WayOut> taken(*std::move(next));
+    __u32 programs = 0;
+    REQUIRE(bpf_prog_query(taken->cgroup(), BPF_CGROUP_INET_SOCK_CREATE, 0, nullptr, nullptr,
+                           &programs) == 0);
+    CHECK(programs == 1);
     const auto mark = run_in(taken->cgroup(), {"python3", "-c",
                                                "from socket import *; "
                                                "print(socket().getsockopt(SOL_SOCKET, 36))"});
