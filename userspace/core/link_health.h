@@ -77,6 +77,8 @@ class LinkHealth {
     LinkHealth(const HealthConfig& config, const std::vector<HealthTarget>& targets,
                Verdict initial);
 
+    void rename(size_t target, std::string name) { names_[target] = std::move(name); }
+
     // Moments never go back from call to call. Returns the probe's id, which is its target's own.
     uint64_t sent(size_t target, Time now) { return targets_[target].sent(now); }
     // An id that was never given, is answered already or is too old is ignored.

@@ -75,11 +75,11 @@ void TargetHealth::update(Time now) {
     if (!is_evidence()) {
         return;
     }
+    const bool back = answering_ == Verdict::unknown ? ever_answered()
+                                                     : answers_in_a_row(now) >= config_.up_after;
     if (is_silent(now)) {
         answering_ = Verdict::bad;
-    } else if (answering_ == Verdict::unknown && ever_answered()) {
-        answering_ = Verdict::good;
-    } else if (answering_ == Verdict::bad && answers_in_a_row(now) >= config_.up_after) {
+    } else if (answering_ != Verdict::good && back) {
         answering_ = Verdict::good;
     }
     update_thresholds();

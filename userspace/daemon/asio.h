@@ -2,6 +2,11 @@
 // The event loop: one thread, one io_context, and everything else on top of it.
 #pragma once
 
+// Boost 1.74 takes clang, which is clang-tidy here, for a compiler without C++20's coroutines.
+#if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(BOOST_ASIO_HAS_CO_AWAIT)
+#define BOOST_ASIO_HAS_CO_AWAIT 1
+#endif
+
 // Boost 1.74 uses std::exchange without including it.
 #include <utility>
 
