@@ -338,7 +338,9 @@ TEST_CASE("a gateway that has answered is evidence") {
     CHECK(link.last().verdict == Verdict::bad);
     CHECK(link.last().kind == ReasonKind::silent);
     // It answers for the first time long after.
-    LinkSimulation late(HealthConfig{}, only_gateway);
+    HealthConfig config;
+    config.max_loss = 40;
+    LinkSimulation late(config, only_gateway);
     late.network = outage(0s, 1min);
     late.run_until(2min);
     CHECK(late.count(Verdict::bad) == 0);

@@ -61,9 +61,9 @@ void TargetHealth::answered(uint64_t id, Time now) {
     round_trip_.add(*round_trip);
     youngest_answered_ = ever_answered() ? std::max(youngest_answered_, id) : id;
     last_answer_ = now;
+    // What was missed after that probe is due no longer, however late the answer: with its sample
+    // patience is at least its round trip, and younger probes have been out for less.
     run_ = std::max(run_, id + 1);
-    // A late answer too says that the target lives: what was missed until now is forgiven.
-    run_ = std::max(run_, youngest_due(now).value_or(0) + 1);
 }
 
 void TargetHealth::update(Time now) {
