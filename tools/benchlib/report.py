@@ -77,3 +77,17 @@ def print_up_times(times):
     for each in times:
         print(f"linkbal up, {each['uplinks']} uplinks: {each['up_seconds'] * 1e3:.0f} ms; "
               f"again without a change: {each['unchanged_up_seconds'] * 1e3:.0f} ms")
+
+
+def print_daemon_times(times):
+    print()
+    for each in times["outages"]:
+        print(f"{each['failure']}: new connections succeed after {ranged(each['milliseconds'], 1, 0)} ms "
+              f"({each['runs']} runs); packets lost on the other link: "
+              f"{each['packets_lost_on_the_other_link']}")
+    for each in times["costs"]:
+        print(f"linkbal run, {each['uplinks']} uplinks, {each['targets']} targets each: "
+              f"{ranged(each['cpu_percent'], 1, 3)} % of a core, "
+              f"{ranged(each['resident_bytes'], 1e6, 1)} MB resident", end="")
+        print(f", {ranged(each['probes_sent_of_due'], 0.01, 1)} % of the probes that were due"
+              if "probes_sent_of_due" in each else "")

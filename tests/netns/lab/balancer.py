@@ -23,15 +23,21 @@ def program():
 class Config:
     """The how-to's configuration for a lab; change attributes, then write() or text().
 
-    weights  {uplink name: weight}; uplinks that are not in it are left out
-    balance  further keys of [balance], as TOML values: {"attach": '"clsact"'}
+    weights   {uplink name: weight}; uplinks that are not in it are left out
+    balance   further keys of [balance], as TOML values: {"attach": '"clsact"'}
+    sections  further sections: {"health": {"probe": "tcp"}}
+    links     further keys of uplinks, and [uplink.health]: {"velox1": {"tier": 2, "health": {...}}};
+              None leaves a key out: {"velox1": {"gateway": None}}
     """
 
-    def __init__(self, lab, weights=None, networks=True, gateway6=True, **balance):
+    def __init__(self, lab, weights=None, networks=True, gateway6=True, sections=None, links=None,
+                 **balance):
         self.lab = lab
         self.weights = weights or {u.name: 1 for u in lab.uplinks}
         self.networks = networks
         self.gateway6 = gateway6 and lab.ipv6
+        self.sections = sections or {}
+        self.links = links or {}
         self.balance = {"table": "30", "table_name": '"velox"', "datapath": '"classify"', **balance}
         self.balance.setdefault("default_uplink", f'"{next(iter(self.weights))}"')
 
@@ -44,16 +50,25 @@ class Config:
             if uplink.name in self.weights:
                 lines += self._uplink(uplink)
         lines += ["", "[balance]", *(f"{k} = {v}" for k, v in self.balance.items())]
+        for name, keys in self.sections.items():
+            lines += ["", f"[{name}]", *_pairs(keys)]
         return "\n".join(lines) + "\n"
 
     def _uplink(self, uplink):
-        lines = ["", "[[uplink]]", f'name = "{uplink.name}"', f'interface = "{uplink.device}"',
-                 f'gateway = "{uplink.router4}"']
-        if self.gateway6:
-            lines.append(f'gateway6 = "{uplink.router6}"')
         # The how-to's tables 10 and 11; those of many uplinks keep clear of 30 and 253 to 255.
         table = 9 + uplink.number if uplink.number <= 10 else 1000 + uplink.number
-        return lines + [f"table = {table}", f"weight = {self.weights[uplink.name]}"]
+        keys = {"name": uplink.name, "interface": uplink.device, "gateway": uplink.router4}
+        if self.gateway6:
+            keys["gateway6"] = uplink.router6
+        keys |= {"table": table, "weight": self.weights[uplink.name], **self.links.get(uplink.name, {})}
+        health = keys.pop("health", None)
+        lines = ["", "[[uplink]]", *_pairs(keys)]
+        return lines + (["", "[uplink.health]", *_pairs(health)] if health else [])
+
+
+def _pairs(keys):
+    """JSON's strings, numbers, truth values and arrays are TOML's."""
+    return [f"{key} = {json.dumps(value)}" for key, value in keys.items() if value is not None]
 
 
 class Balancer:

@@ -14,7 +14,8 @@ TICK = 0.04
 
 
 class Connection:
-    """One connection; `rounds` counts the messages that came back unchanged."""
+    """One connection; `rounds` counts the messages that came back unchanged; `ends` are its own address
+    and port, and the server's."""
 
     def __init__(self, host, server):
         family = socket.AF_INET6 if ":" in server else socket.AF_INET
@@ -23,6 +24,7 @@ class Connection:
         self.socket.settimeout(10)
         self.socket.connect((server, ports.BUSY))
         self.seen = self.socket.makefile("rb", buffering=0).readline().split()[0].decode()
+        self.ends = self.socket.getsockname()[:2], self.socket.getpeername()[:2]
         self.socket.setblocking(False)
         self.rounds, self.error, self.waiting = 0, None, b""
 
