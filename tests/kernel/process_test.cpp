@@ -24,8 +24,8 @@ using End = ProcessResult::End;
 
 namespace {
 
-Command program(CommandWords words, int cgroup = -1) {
-    Command command;
+ProcessSpec program(CommandWords words, int cgroup = -1) {
+    ProcessSpec command;
     command.words = std::move(words);
     command.time_limit = 20s;
     command.grace = 300ms;
@@ -34,8 +34,8 @@ Command program(CommandWords words, int cgroup = -1) {
     return command;
 }
 
-Command shell(const std::string& script, std::chrono::milliseconds limit = 20s) {
-    Command command = program({"sh", "-c", script});
+ProcessSpec shell(const std::string& script, std::chrono::milliseconds limit = 20s) {
+    ProcessSpec command = program({"sh", "-c", script});
     command.time_limit = limit;
     return command;
 }
@@ -45,7 +45,7 @@ struct Loop {
     Processes processes{context};
     CapturedLog log;
 
-    ProcessResult run(Command command) {
+    ProcessResult run(ProcessSpec command) {
         return run_until_done(context, processes.run(std::move(command)));
     }
 };

@@ -130,7 +130,7 @@ class Network {
 
 EndedConnections end(bool reset = true) {
     REQUIRE(run({"nft", "reset counter inet observer strays"}).status == 0);
-    const auto ended = end_connections("linkbal", first, mask, reset);
+    const auto ended = end_connections("linkbal", first, mask, std::nullopt, reset);
     INFO((ended ? "" : ended.error().message));
     REQUIRE(ended);
     INFO((ended->trouble ? ended->trouble->message : ""));
@@ -281,7 +281,7 @@ TEST_CASE("without resets connections end in silence") {
     SECTION("a table that has none: the trouble is told, the connections end") {
         Network::load(false);
         const Ends ends = connect(network.client_socket("192.0.2.9"), "192.0.2.200", 80, listening);
-        const auto ended = end_connections("linkbal", first, mask, true).value();
+        const auto ended = end_connections("linkbal", first, mask, std::nullopt, true).value();
         REQUIRE(ended.trouble);
         CHECK(ended.trouble->code == ENOENT);
         CHECK(ended.provoked == 0);

@@ -27,7 +27,7 @@ std::string cgroup_path(const std::string& uplink) {
 ProcessResult run_in(int cgroup, CommandWords words) {
     asio::io_context context;
     Processes processes(context);
-    Command command;
+    ProcessSpec command;
     command.words = std::move(words);
     command.time_limit = 20s;
     command.cgroup = cgroup;

@@ -35,8 +35,10 @@ TEST_CASE("sysctls: router advertisements before forwarding, forwarding last") {
     device(facts, "eth2").accepts_router_advertisements = true;
     const std::vector<Sysctl> expected{
         {"net/ipv4/conf/eth1/rp_filter", "2"},
+        {"net/ipv4/conf/eth1/src_valid_mark", "1"},
         {"net/ipv4/conf/eth1/ignore_routes_with_linkdown", "1"},
         {"net/ipv4/conf/eth2/rp_filter", "2"},
+        {"net/ipv4/conf/eth2/src_valid_mark", "1"},
         {"net/ipv4/conf/eth2/ignore_routes_with_linkdown", "1"},
         {"net/ipv4/fib_multipath_hash_policy", "1"},
         {"net/ipv4/icmp_echo_ignore_broadcasts", "1"},

@@ -141,6 +141,21 @@ Result<T> parse(const std::string& text, Convert convert) {
 
 } // namespace
 
+void order(UplinkCondition& condition, const UplinkRequest& request) {
+    switch (request.order) {
+    case UplinkRequest::Order::drain:
+        condition.drained = true;
+        break;
+    case UplinkRequest::Order::resume:
+        condition.drained = false;
+        condition.weight = 0;
+        break;
+    case UplinkRequest::Order::weight:
+        condition.weight = request.weight;
+        break;
+    }
+}
+
 std::string print_request(const Request& request) {
     return print(std::visit(RequestPrinter{}, request));
 }

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/conditions.h"
 #include "core/link_health.h"
 #include "core/status.h"
 #include "util/result.h"
@@ -36,6 +37,9 @@ struct UplinkRequest {
     uint32_t weight = 0; // of Order::weight, 1 to 1000
     bool operator==(const UplinkRequest&) const = default;
 };
+// What it asks for, as an input of the next decision.
+void order(UplinkCondition& condition, const UplinkRequest& request);
+
 using Request = std::variant<ApplyRequest, RemoveRequest, StatusRequest, UplinkRequest>;
 
 // What the daemon knows of an uplink that nobody else can read.
@@ -48,11 +52,11 @@ struct WatchedUplink {
 };
 
 struct Answer {
-    int exit = 0;                    // exit status for the command
-    std::vector<std::string> output; // lines for standard output
-    std::vector<std::string> errors; // lines for standard error
-    std::vector<std::string> done;   // actions, in the notation of `plan`
-    std::vector<WatchedUplink> uplinks;
+    int exit = 0;                      // exit status for the command
+    std::vector<std::string> output{}; // lines for standard output
+    std::vector<std::string> errors{}; // lines for standard error
+    std::vector<std::string> done{};   // actions, in the notation of `plan`
+    std::vector<WatchedUplink> uplinks{};
     bool operator==(const Answer&) const = default;
 };
 

@@ -31,7 +31,7 @@ FamilyFitness judged(const std::optional<Judgement>& own, const std::optional<Ju
     }
     const bool good =
         judgement->verdict == Verdict::unknown ? before : judgement->verdict == Verdict::good;
-    return {good, judgement->reason};
+    return {good, judgement->reason.empty() ? "not judged yet" : judgement->reason};
 }
 
 // "no address" or "no gateway", for links that are fit but have no way out.

@@ -3,6 +3,18 @@
 
 namespace linkbal {
 
+std::string_view verdict_name(Verdict verdict) {
+    switch (verdict) {
+    case Verdict::good:
+        return "good";
+    case Verdict::bad:
+        return "bad";
+    case Verdict::unknown:
+        break;
+    }
+    return "unknown";
+}
+
 std::string_view uplink_state_name(UplinkState state) {
     switch (state) {
     case UplinkState::up:

@@ -4,14 +4,18 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/link_health.h"
 
 namespace linkbal {
 
 enum class UplinkState : uint8_t { up, down, draining };
 std::string_view uplink_state_name(UplinkState state);
+std::string_view verdict_name(Verdict verdict);
 
 struct Traffic {
     uint64_t packets = 0;
@@ -30,6 +34,8 @@ struct UplinkStatus {
     uint64_t connections = 0;        // in conntrack now
     Traffic tx{}, rx{};              // forwarded
     double tx_rate = 0, rx_rate = 0; // bits per second over the interval that was asked for
+    // By Family, from a running daemon; empty: it does not judge this family.
+    std::array<std::optional<Judgement>, 2> health{};
 };
 
 struct VerdictStatus {
@@ -40,8 +46,9 @@ struct VerdictStatus {
 
 struct GatewayStatus {
     std::string datapath; // "classify", or "down" where nothing is loaded
-    std::vector<UplinkStatus> uplinks;
-    std::vector<VerdictStatus> verdicts; // what the classifier did to packets from the LAN
+    bool daemon = false;  // one is watching
+    std::vector<UplinkStatus> uplinks{};
+    std::vector<VerdictStatus> verdicts{}; // what the classifier did to packets from the LAN
 };
 
 } // namespace linkbal

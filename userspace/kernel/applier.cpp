@@ -6,6 +6,7 @@
 #include "core/plan_notation.h"
 #include "kernel/adoption.h"
 #include "kernel/conntrack.h"
+#include "kernel/resets.h"
 #include "kernel/sysctl.h"
 #include "kernel/table_names.h"
 
@@ -68,6 +69,29 @@ Status Applier::put_back(const Attachment& at) {
     return datapath_.put_back(at, former_attached_[at]);
 }
 
+Status Applier::forget_connections(const ForgetConnections& action) {
+    if (auto ended = datapath_.end_epoch(action.id); !ended) {
+        return ended;
+    }
+    const auto ended =
+        end_connections(instance_, action.mark, action.mask, action.family, action.reset);
+    if (!ended) {
+        return tl::unexpected(ended.error());
+    }
+    if (ended->trouble) {
+        warnings_.push_back(fmt::format("uplink {}: connections are ended, but their clients are "
+                                        "not told: {}",
+                                        action.uplink, ended->trouble->message));
+    }
+    if (ended->left_out > 0) {
+        warnings_.push_back(
+            fmt::format("uplink {}: {} of its clients are not told, more than {} at "
+                        "once are not",
+                        action.uplink, ended->left_out, most_resets));
+    }
+    return {};
+}
+
 struct Applier::Perform {
     Applier& self;
 
@@ -116,7 +140,7 @@ struct Applier::Perform {
         return kept ? self.datapath_.detach(action.at) : kept;
     }
     Status operator()(const ForgetConnections& action) const {
-        return delete_by_mark(action.mark, action.mask, action.family);
+        return self.forget_connections(action);
     }
     Status operator()(const AdoptConnections& action) const {
         return adopt_connections(action.marks, action.mask);

@@ -26,6 +26,8 @@ class Applier {
           desired_(desired) {}
 
     Status perform(const Action& action);
+    // What went wrong and was no reason to go back.
+    [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
     // Of an action that perform() has done.
     Status undo(const Action& action);
 
@@ -39,6 +41,7 @@ class Applier {
     Status set_devices(const SetDevices::Devices& devices, MissingDevices missing);
     Status keep_attached(const Attachment& at);
     Status put_back(const Attachment& at);
+    Status forget_connections(const ForgetConnections& action);
 
     const std::string& instance_;
     NetlinkSocket& route_socket_;
@@ -48,6 +51,7 @@ class Applier {
     BpfObject former_programs_;
     std::map<Attachment, Fd> former_attached_; // what ran where; invalid: nothing
     std::optional<NetfilterSnapshot> former_netfilter_;
+    std::vector<std::string> warnings_;
     std::map<std::string, std::vector<Sysctl>> former_side_effects_; // by the key that has them
 };
 

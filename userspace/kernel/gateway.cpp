@@ -295,9 +295,12 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     auto warnings =
         conditions.watched ? std::vector<std::string>{} : warnings_of(*features_, desired->uplinks);
     NotationContext notation = notation_context(instance_, desired->state);
+    const bool to_remember =
+        memory->uplinks != remembered(desired->uplinks) || memory->families != desired->families;
     return Preparation{.memory = *std::move(memory),
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
+                       .to_remember = to_remember,
                        .notation = std::move(notation),
                        .warnings = std::move(warnings)};
 }
@@ -355,7 +358,9 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
     const auto report = [&](const Action& action) { progress(action, preparation.notation); };
     const InterfaceNames names(*interfaces);
     Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath);
-    if (const auto applied = apply_or_undo(applier, preparation.plan, report); !applied) {
+    const auto applied = apply_or_undo(applier, preparation.plan, report);
+    warnings_ = applier.warnings();
+    if (!applied) {
         forget_attempt(preparation.memory, *mounted);
         return applied;
     }

@@ -27,6 +27,7 @@ struct Preparation {
     Memory memory; // as it was
     Desired desired;
     Plan plan;
+    bool to_remember = false; // something that changes nothing in the kernel
     NotationContext notation;
     std::vector<std::string> warnings; // a line each
 };
@@ -55,14 +56,18 @@ class Gateway {
     tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file,
                                                const Observation& seen,
                                                const Conditions& conditions);
-    // Carries the plan out. On failure everything is as before and the error says what failed, and
+    // Carries the plan out and remembers what it was for. On failure everything is as before and the error says what failed, and
     // what could not be undone, if anything.
     Status apply(const Preparation& preparation, const Progress& progress);
+    // What went wrong in the last apply() and was no reason to go back, a line each.
+    [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
     // Removes everything that is ours and restores what was there before the first apply(). Goes on
     // after failures and reports them all. False: there was nothing to remove.
     Result<bool> remove(const Progress& progress);
 
     [[nodiscard]] const std::string& instance() const { return instance_; }
+    // Of the changes to routes and rules, among the kernel's events.
+    [[nodiscard]] uint32_t route_port() const { return route_socket_.port(); }
 
   private:
     Gateway(const std::string& instance, NetlinkSocket route_socket)
@@ -81,6 +86,7 @@ class Gateway {
     NetlinkSocket route_socket_;
     Datapath datapath_;
     std::optional<KernelFeatures> features_; // asked for once
+    std::vector<std::string> warnings_;
 };
 
 } // namespace linkbal

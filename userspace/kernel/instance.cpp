@@ -23,10 +23,12 @@ namespace fs = std::filesystem;
 fs::path directory_of(const std::string& instance) { return fs::path("/run") / instance; }
 fs::path memory_path(const std::string& instance) { return directory_of(instance) / "state.json"; }
 fs::path lock_path(const std::string& instance) { return directory_of(instance) / "lock"; }
+fs::path daemon_path(const std::string& instance) { return directory_of(instance) / "daemon"; }
 
 // The first entry of the directory that is not ours; empty: there is none, or no directory.
 std::string foreign_entry(const fs::path& directory) {
-    constexpr std::array<std::string_view, 3> ours{"state.json", "state.json.new", "lock"};
+    constexpr std::array<std::string_view, 5> ours{"state.json", "state.json.new", "lock", "daemon",
+                                                   "control"};
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(directory, ignored)) {
         const std::string name = entry.path().filename();
@@ -59,8 +61,8 @@ Status check_directory(const std::string& instance) {
                                         directory.string(), reason));
 }
 
-std::string holder(const std::string& instance) {
-    const auto text = read_file(lock_path(instance));
+std::string holder(const fs::path& lock) {
+    const auto text = read_file(lock);
     return text && !text->empty() ? fmt::format("process {}", text->substr(0, text->find('\n')))
                                   : "another process";
 }
@@ -81,9 +83,9 @@ Result<InstanceLock> InstanceLock::acquire(const std::string& instance,
     }
     auto file = LockFile::acquire(lock_path(instance), patience);
     if (!file) {
-        return file.error().code != 0
-                   ? tl::unexpected(file.error())
-                   : fail("instance {} is being changed by {}", instance, holder(instance));
+        return file.error().code != 0 ? tl::unexpected(file.error())
+                                      : fail("instance {} is being changed by {}", instance,
+                                             holder(lock_path(instance)));
     }
     // For those who wait; without it they only know less.
     (void)file->write(fmt::format("{}\n", ::getpid()));
@@ -97,6 +99,24 @@ InstanceLock::~InstanceLock() {
         file_->remove();
         fs::remove(directory_of(instance_), ignored); // stays if somebody keeps a file in it
     }
+}
+
+Result<LockFile> lock_for_daemon(const std::string& instance) {
+    if (const auto ours = check_directory(instance); !ours) {
+        return tl::unexpected(ours.error());
+    }
+    auto file = LockFile::acquire(daemon_path(instance), std::chrono::milliseconds(0));
+    if (!file) {
+        return file.error().code != 0 ? tl::unexpected(file.error())
+                                      : fail("instance {} has a daemon already: {}", instance,
+                                             holder(daemon_path(instance)));
+    }
+    (void)file->write(fmt::format("{}\n", ::getpid()));
+    return file;
+}
+
+std::string control_path(const std::string& instance) {
+    return (directory_of(instance) / "control").string();
 }
 
 Result<Memory> read_memory(const std::string& instance) {

@@ -36,6 +36,12 @@ class InstanceLock {
     std::optional<LockFile> file_; // empty: moved from
 };
 
+// One daemon at a time for an instance, for as long as it runs. Error: the process that has it.
+Result<LockFile> lock_for_daemon(const std::string& instance);
+
+// Where a running daemon takes requests (core/control.h): a stream socket of the file system.
+std::string control_path(const std::string& instance);
+
 // An empty Memory where nothing has been applied.
 Result<Memory> read_memory(const std::string& instance);
 // Atomic: readers and a crash see the old or the new one.

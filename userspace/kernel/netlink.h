@@ -52,6 +52,9 @@ class NetlinkSocket {
     // `protocol` is NETLINK_ROUTE, NETLINK_NETFILTER ...
     static Result<NetlinkSocket> open(int protocol);
 
+    // What the kernel's multicast messages name as the doer of what was requested here.
+    [[nodiscard]] uint32_t port() const { return mnl_socket_get_portid(socket_.get()); }
+
     // Sends and waits for the kernel's answer. Errors carry `what` and the kernel's own words
     // (extended ack, kernel 4.12 and later) and the errno as code.
     Status request(NetlinkMessage message, std::string_view what);

@@ -26,12 +26,15 @@ Status add_dead(NfnetlinkSocket& socket, const std::vector<NftMessage>& messages
 
 // Collects and announces; what goes wrong is noted and leaves nobody to provoke.
 std::vector<TcpConnection> prepare_resets(const std::string& instance, uint32_t mark, uint32_t mask,
-                                          EndedConnections& ended) {
+                                          std::optional<Family> family, EndedConnections& ended) {
     auto found = tcp_connections_by_mark(mark, mask, most_resets);
     if (!found) {
         ended.trouble = found.error();
         return {};
     }
+    std::erase_if(found->connections, [&](const TcpConnection& connection) {
+        return family && connection.client.family() != *family;
+    });
     ended.left_out = found->left_out;
     if (auto done = announce_dead(instance, found->connections); !done) {
         ended.trouble = done.error();
@@ -64,11 +67,11 @@ Status announce_dead(const std::string& table, std::span<const TcpConnection> co
 }
 
 Result<EndedConnections> end_connections(const std::string& instance, uint32_t mark, uint32_t mask,
-                                         bool reset) {
+                                         std::optional<Family> family, bool reset) {
     EndedConnections ended;
     const auto clients =
-        reset ? prepare_resets(instance, mark, mask, ended) : std::vector<TcpConnection>();
-    if (auto deleted = delete_by_mark(mark, mask); !deleted) {
+        reset ? prepare_resets(instance, mark, mask, family, ended) : std::vector<TcpConnection>();
+    if (auto deleted = delete_by_mark(mark, mask, family); !deleted) {
         return tl::unexpected(deleted.error());
     }
     const auto sent = provoke(clients);

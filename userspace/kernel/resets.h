@@ -26,13 +26,14 @@ struct EndedConnections {
     std::optional<Error> trouble;
 };
 
-// Ends all connections whose ct mark is `mark` within `mask`, as delete_by_mark(), and with `reset`
+// Ends all connections, of one family or of both, whose ct mark is `mark` within `mask`, as
+// delete_by_mark(), and with `reset`
 // tells the clients behind us of TCP connections. In this order: the connections go into the dead
 // sets of the table `inet INSTANCE`, their entries are deleted, and from here on the next packet of
 // a client is answered by a reset and leaves by no link; then silent clients are provoked. Without
 // the sets in the table (NetfilterState::resets) that is the trouble. An error is one of deletion.
 Result<EndedConnections> end_connections(const std::string& instance, uint32_t mark, uint32_t mask,
-                                         bool reset);
+                                         std::optional<Family> family, bool reset);
 
 // Adds connections to the dead sets in one transaction; all of them, or none. Sets that are full are
 // emptied first: what ended last matters most.

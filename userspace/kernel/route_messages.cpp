@@ -33,6 +33,12 @@ uint16_t type_and_flags(RouteOperation operation, uint16_t& flags) {
     return RTM_DELROUTE;
 }
 
+// Without it the kernel looks for the way to an IPv6 gateway, and finds none as long as the link has no
+// carrier: its routes are passed over then (ignore_routes_with_linkdown), and the route is refused.
+uint8_t hop_flags(Family family, const NextHop& hop) {
+    return family == Family::ipv6 && hop.gateway ? RTNH_F_ONLINK : 0;
+}
+
 rtmsg route_header(const Route& route, bool remove) {
     rtmsg header{};
     header.rtm_family = socket_family(route.destination.family());
@@ -40,6 +46,9 @@ rtmsg route_header(const Route& route, bool remove) {
     header.rtm_table = table_byte(route.table);
     header.rtm_protocol = route_protocol;
     header.rtm_type = route.hops.empty() ? RTN_UNREACHABLE : RTN_UNICAST;
+    if (!remove && route.hops.size() == 1) {
+        header.rtm_flags = hop_flags(route.destination.family(), route.hops.front());
+    }
     const bool on_link = route.hops.size() == 1 && !route.hops.front().gateway;
     header.rtm_scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     if (remove && !on_link) {
@@ -78,6 +87,7 @@ void put_multipath(NetlinkMessage& message, const Route& route,
             rtnexthop hop{};
             hop.rtnh_len =
                 static_cast<uint16_t>(RTNH_LENGTH(gateway ? gateway_size(family, *gateway) : 0));
+            hop.rtnh_flags = hop_flags(family, route.hops[i]);
             hop.rtnh_hops = static_cast<uint8_t>(route.hops[i].weight - 1);
             hop.rtnh_ifindex = static_cast<int>(indexes[i]);
             nested.append(&hop, sizeof(hop));

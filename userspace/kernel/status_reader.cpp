@@ -82,7 +82,7 @@ double share_of(uint32_t id, const BucketAssignment& buckets) {
     return buckets.empty() ? 0 : static_cast<double>(own) / static_cast<double>(buckets.size());
 }
 
-// Without health checks the device and the buckets are all that speaks for an uplink.
+// Without a daemon the device, the buckets and what was remembered are all that speaks for an uplink.
 void judge(UplinkStatus& status, const RememberedUplink& uplink,
            const std::vector<Interface>& interfaces) {
     const auto interface = std::ranges::find(interfaces, status.interface, &Interface::name);
@@ -95,6 +95,11 @@ void judge(UplinkStatus& status, const RememberedUplink& uplink,
         status.reason = fmt::format("{} is switched off", status.interface);
     } else if (!interface->running) {
         status.reason = fmt::format("{} has no carrier", status.interface);
+    } else if (uplink.drained) {
+        status.reason = "drained by command: its open connections go on";
+        status.state = UplinkState::draining;
+    } else if (!uplink.carried[0] && !uplink.carried[1]) {
+        status.reason = "was bad when a daemon last looked";
     } else if (status.share[0] + status.share[1] == 0) {
         status.reason = "stands by: an uplink of a lower tier is used";
         status.state = UplinkState::up;
@@ -139,7 +144,7 @@ UplinkStatus status_of(const RememberedUplink& uplink, const Readings& readings)
 }
 
 GatewayStatus put_together(const Readings& readings) {
-    GatewayStatus status{.datapath = "classify", .uplinks = {}, .verdicts = {}};
+    GatewayStatus status{.datapath = "classify"};
     for (const RememberedUplink& uplink : readings.memory.uplinks) {
         status.uplinks.push_back(status_of(uplink, readings));
     }
@@ -169,7 +174,7 @@ Result<GatewayStatus> read_status(const std::string& instance, std::chrono::mill
         return tl::unexpected(loaded.error());
     }
     if (!*loaded) {
-        return GatewayStatus{.datapath = "down", .uplinks = {}, .verdicts = {}};
+        return GatewayStatus{.datapath = "down"};
     }
     readings.datapath = **std::move(loaded);
     auto status = read_interfaces_into(readings);
