@@ -2,6 +2,7 @@
 // One file a command; the table of them is in main.cpp.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -19,8 +20,12 @@ struct Options {
     std::string instance = "linkbal";
     int verbosity = 0;
     bool json = false;
-    bool system = false;   // check: against this machine too
-    int interval_ms = 200; // status: over which rates are measured
+    bool system = false;       // check: against this machine too
+    int interval_ms = 200;     // status: over which rates are measured
+    bool down_on_exit = false; // run: leave nothing behind
+    std::string uplink;        // uplink: its name, what is asked for, and of "weight" how much
+    std::string order;
+    uint32_t weight = 0;
 };
 
 struct Command {
@@ -32,12 +37,16 @@ struct Command {
 
 void add_json_option(CLI::App& app, Options& options);
 void add_check_options(CLI::App& app, Options& options);
+void add_run_options(CLI::App& app, Options& options);
 void add_status_options(CLI::App& app, Options& options);
+void add_uplink_options(CLI::App& app, Options& options);
 
 int run_check(const Options& options);
 int run_plan(const Options& options);
 int run_up(const Options& options);
 int run_down(const Options& options);
+int run_run(const Options& options);
 int run_status(const Options& options);
+int run_uplink(const Options& options);
 
 } // namespace linkbal

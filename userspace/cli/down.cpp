@@ -6,6 +6,12 @@ namespace linkbal {
 
 int run_down(const Options& options) {
     const InterruptsHeld held;
+    if (!is_allowed("linkbal down")) {
+        return exit_failed;
+    }
+    if (const auto done = through_daemon(options, RemoveRequest{})) {
+        return *done;
+    }
     auto change = begin_change("linkbal down", options);
     if (!change) {
         return exit_failed;

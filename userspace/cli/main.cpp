@@ -23,6 +23,10 @@ constexpr std::array commands{
     Command{"up", "apply the configuration; all of it or nothing", nullptr, run_up},
     Command{"down", "remove everything; the system is as it was before the first `up`", nullptr,
             run_down},
+    Command{"run", "`up`, then stay and keep it right: follow the links, probe them",
+            add_run_options, run_run},
+    Command{"uplink", "drain a link, resume it, or change its weight, at run time",
+            add_uplink_options, run_uplink},
     Command{"status", "uplinks, their state and why, weights, shares, rates", add_status_options,
             run_status},
 };

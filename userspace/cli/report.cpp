@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/config_file.h"
+#include "daemon/control_client.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/privileges.h"
 
@@ -71,24 +72,50 @@ std::optional<Change> begin_change(std::string_view command, const Options& opti
     return gateway ? std::optional(Change{*std::move(lock), *std::move(gateway)}) : std::nullopt;
 }
 
-std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,
-                                   int& status) {
-    auto preparation = gateway.prepare(config, options.config);
-    if (preparation) {
-        for (const std::string& line : preparation->warnings) {
-            spdlog::warn("{}", line);
-        }
-        return *std::move(preparation);
+std::optional<int> through_daemon(const Options& options, const Request& request) {
+    const auto answer = ask_daemon(options.instance, request);
+    if (!answer) {
+        report(answer.error());
+        return exit_failed;
     }
-    const Refusal& refusal = preparation.error();
+    if (!*answer) {
+        return std::nullopt;
+    }
+    for (const std::string& line : (*answer)->done) {
+        spdlog::info("{}", line);
+    }
+    for (const std::string& line : (*answer)->errors) {
+        print_to(stderr, "{}\n", line);
+    }
+    for (const std::string& line : (*answer)->output) {
+        print("{}\n", line);
+    }
+    return (*answer)->exit;
+}
+
+int report(const Refusal& refusal) {
     if (refusal.mistakes.empty()) {
         report(refusal.error);
-        status = exit_failed;
-    } else {
-        report(refusal.mistakes);
-        status = exit_usage;
+        return exit_failed;
     }
-    return std::nullopt;
+    report(refusal.mistakes);
+    return exit_usage;
+}
+
+std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,
+                                   int& status) {
+    return accepted(gateway.prepare(config, options.config), status);
+}
+
+std::optional<Preparation> accepted(tl::expected<Preparation, Refusal> preparation, int& status) {
+    if (!preparation) {
+        status = report(preparation.error());
+        return std::nullopt;
+    }
+    for (const std::string& line : preparation->warnings) {
+        spdlog::warn("{}", line);
+    }
+    return *std::move(preparation);
 }
 
 void show_progress(const Action& action, const NotationContext& notation) {

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "core/config.h"
 #include "core/config_error.h"
+#include "core/control.h"
 #include "kernel/gateway.h"
 #include "kernel/instance.h"
 #include "util/result.h"
@@ -41,6 +42,10 @@ bool is_allowed(std::string_view command);
 // Empty after the error has been reported; the exit status is then exit_failed.
 std::optional<Gateway> open_gateway(const Options& options);
 
+// The exit status of a request that the instance's running daemon has carried out, after its words have
+// been passed on; empty: there is no daemon, the command is to do it itself.
+std::optional<int> through_daemon(const Options& options, const Request& request);
+
 // What a command that changes an instance works with.
 struct Change {
     InstanceLock lock;
@@ -53,6 +58,10 @@ std::optional<Change> begin_change(std::string_view command, const Options& opti
 // configuration does not fit this machine, exit_failed where the kernel could not be asked.
 std::optional<Preparation> prepare(Gateway& gateway, const Config& config, const Options& options,
                                    int& status);
+// The same for the result of an own preparation.
+std::optional<Preparation> accepted(tl::expected<Preparation, Refusal> preparation, int& status);
+// The exit status for it, after its errors have been reported.
+int report(const Refusal& refusal);
 
 // With -v each action is shown as it is done, in the notation of `plan`.
 void show_progress(const Action& action, const NotationContext& notation);

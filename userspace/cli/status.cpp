@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/report.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
+#include "daemon/control_client.h"
 #include "kernel/status_reader.h"
 
 namespace linkbal {
@@ -15,6 +18,22 @@ json to_json(const Traffic& traffic, double rate) {
     return {{"packets", traffic.packets}, {"bytes", traffic.bytes}, {"bits_per_second", rate}};
 }
 
+json milliseconds(const std::optional<std::chrono::microseconds>& duration) {
+    return duration ? json(std::chrono::duration<double, std::milli>(*duration).count())
+                    : json(nullptr);
+}
+
+json to_json(const std::optional<Judgement>& judgement) {
+    if (!judgement) {
+        return nullptr;
+    }
+    return {{"verdict", verdict_name(judgement->verdict)},
+            {"reason", judgement->reason},
+            {"latency_ms", milliseconds(judgement->latency)},
+            {"jitter_ms", milliseconds(judgement->jitter)},
+            {"loss", judgement->loss ? json(*judgement->loss) : json(nullptr)}};
+}
+
 json to_json(const UplinkStatus& uplink) {
     return {{"name", uplink.name},
             {"interface", uplink.interface},
@@ -22,6 +41,7 @@ json to_json(const UplinkStatus& uplink) {
             {"weight", uplink.weight},
             {"state", uplink_state_name(uplink.state)},
             {"reason", uplink.reason},
+            {"health", {{"ipv4", to_json(uplink.health[0])}, {"ipv6", to_json(uplink.health[1])}}},
             {"share", {{"ipv4", uplink.share[0]}, {"ipv6", uplink.share[1]}}},
             {"connections_total", uplink.connections_total},
             {"connections", uplink.connections},
@@ -31,6 +51,7 @@ json to_json(const UplinkStatus& uplink) {
 
 void print_for_programs(const GatewayStatus& status) {
     json document{{"datapath", status.datapath},
+                  {"daemon", status.daemon},
                   {"uplinks", json::array()},
                   {"fastpath", {{"flows", 0}, {"hits", 0}, {"misses", 0}}},
                   {"verdicts", json::object()}};
@@ -70,6 +91,7 @@ void print_verdicts(const std::vector<VerdictStatus>& verdicts) {
 
 void print_for_people(const GatewayStatus& status, bool verdicts) {
     print("datapath  {}\n", status.datapath);
+    print("daemon    {}\n", status.daemon ? "runs" : "does not run: nobody watches the links");
     if (status.uplinks.empty()) {
         return;
     }
@@ -87,6 +109,25 @@ void print_for_people(const GatewayStatus& status, bool verdicts) {
     }
 }
 
+// What the running daemon knows better than anybody who only reads the kernel.
+Status add_health(GatewayStatus& status, const std::string& instance) {
+    const auto answer = ask_daemon(instance, StatusRequest{});
+    if (!answer) {
+        return tl::unexpected(answer.error());
+    }
+    status.daemon = answer->has_value();
+    for (const WatchedUplink& watched :
+         status.daemon ? (*answer)->uplinks : std::vector<WatchedUplink>{}) {
+        const auto uplink = std::ranges::find(status.uplinks, watched.name, &UplinkStatus::name);
+        if (uplink != status.uplinks.end()) {
+            uplink->state = watched.state;
+            uplink->reason = watched.reason;
+            uplink->health = watched.health;
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 void add_status_options(CLI::App& app, Options& options) {
@@ -101,10 +142,13 @@ int run_status(const Options& options) {
     if (!is_allowed("linkbal status")) {
         return exit_failed;
     }
-    const auto status =
-        read_status(options.instance, std::chrono::milliseconds(options.interval_ms));
+    auto status = read_status(options.instance, std::chrono::milliseconds(options.interval_ms));
     if (!status) {
         report(status.error());
+        return exit_failed;
+    }
+    if (const auto added = add_health(*status, options.instance); !added) {
+        report(added.error());
         return exit_failed;
     }
     options.json ? print_for_programs(*status) : print_for_people(*status, options.verbosity > 0);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <filesystem>
+
 #include "cli/interrupts.h"
 #include "cli/report.h"
+#include "util/file.h"
 
 namespace linkbal {
 
 namespace {
 
 int apply(Gateway& gateway, const Preparation& preparation) {
-    if (preparation.plan.empty()) {
+    if (preparation.plan.empty() && !preparation.to_remember) {
         print("nothing to do\n");
         return exit_done;
     }
@@ -16,9 +19,25 @@ int apply(Gateway& gateway, const Preparation& preparation) {
         report(applied.error());
         return exit_failed;
     }
-    print("up: {} uplinks, {} changes\n", preparation.desired.uplinks.size(),
-          preparation.plan.size());
+    if (preparation.plan.empty()) {
+        print("nothing to do\n");
+    } else {
+        print("up: {} uplinks, {} changes\n", preparation.desired.uplinks.size(),
+              preparation.plan.size());
+    }
     return exit_done;
+}
+
+// Empty: there is no daemon.
+std::optional<int> apply_through_daemon(const Options& options) {
+    const auto text = read_file(options.config);
+    if (!text) {
+        report(text.error());
+        return exit_usage;
+    }
+    std::error_code ignored;
+    const auto file = std::filesystem::absolute(options.config, ignored);
+    return through_daemon(options, ApplyRequest{file.string(), *text});
 }
 
 } // namespace
@@ -29,6 +48,12 @@ int run_up(const Options& options) {
         return exit_usage;
     }
     const InterruptsHeld held;
+    if (!is_allowed("linkbal up")) {
+        return exit_failed;
+    }
+    if (const auto done = apply_through_daemon(options)) {
+        return *done;
+    }
     auto change = begin_change("linkbal up", options);
     if (!change) {
         return exit_failed;

@@ -23,8 +23,8 @@ std::optional<WayOut> way_out_of(const BringUp& job) {
     return std::nullopt;
 }
 
-Command command_of(const BringUp& job, std::string_view name, const CommandWords& words,
-                   int cgroup) {
+ProcessSpec command_of(const BringUp& job, std::string_view name, const CommandWords& words,
+                       int cgroup) {
     LinkPlace place = job.place().value_or(LinkPlace{});
     place.uplink = job.uplink.name;
     place.interface = job.uplink.interface;

@@ -23,8 +23,8 @@ struct Hooks::State {
 
 namespace {
 
-Command hook_command(const HooksConfig& config, const std::string& instance,
-                     const LinkChange& change) {
+ProcessSpec hook_command(const HooksConfig& config, const std::string& instance,
+                         const LinkChange& change) {
     return {.words = config.on_change,
             .environment = change_environment(instance, change),
             .time_limit = config.timeout,
@@ -83,7 +83,7 @@ asio::awaitable<void> Hooks::work(std::shared_ptr<State> state) {
     while (!state->waiting.empty()) {
         const LinkChange change = std::move(state->waiting.front());
         state->waiting.pop_front();
-        Command command = hook_command(state->config, state->instance, change);
+        ProcessSpec command = hook_command(state->config, state->instance, change);
         const std::string program = command.words.front();
         const ProcessResult result = co_await state->processes->run(std::move(command));
         if (!result.succeeded() && state->processes) {

@@ -22,7 +22,7 @@ using End = ProcessResult::End;
 // with them.
 class Process : public std::enable_shared_from_this<Process> {
   public:
-    Process(asio::io_context& context, Command command)
+    Process(asio::io_context& context, ProcessSpec command)
         : command_(std::move(command)), exit_(context), output_(context), timer_(context),
           finished_(context, asio::steady_timer::time_point::max()),
           lines_([this](std::string_view line) { spdlog::info("{}: {}", command_.title, line); }) {}
@@ -48,7 +48,7 @@ class Process : public std::enable_shared_from_this<Process> {
     void judge(int status);
     void signal_group(int number) const noexcept;
 
-    Command command_;
+    ProcessSpec command_;
     pid_t pid_ = 0; // 0: not there, or not any more
     asio::posix::stream_descriptor exit_, output_;
     Fd failure_;
@@ -220,7 +220,7 @@ Processes::~Processes() {
     }
 }
 
-asio::awaitable<ProcessResult> Processes::run(Command command) {
+asio::awaitable<ProcessResult> Processes::run(ProcessSpec command) {
     std::erase_if(running_, [](const auto& process) { return process.expired(); });
     auto process = std::make_shared<Process>(*context_, std::move(command));
     if (stopped_) {

@@ -45,7 +45,7 @@ class Processes {
     // Starts the command at once; the result is there when it has ended. Its output is logged line by
     // line. A process that it leaves behind is not waited for, not even if it holds the output open:
     // who writes to that afterwards gets SIGPIPE. The awaitable may outlive this object.
-    asio::awaitable<ProcessResult> run(Command command);
+    asio::awaitable<ProcessResult> run(ProcessSpec command);
 
     // Tells every process group to end (SIGTERM, after the grace SIGKILL). Nothing runs any more.
     void stop();

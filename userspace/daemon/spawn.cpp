@@ -158,7 +158,7 @@ Result<Spawned> watch(pid_t pid, Fd output, Fd failure) {
 
 } // namespace
 
-Result<Spawned> spawn(const Command& command) {
+Result<Spawned> spawn(const ProcessSpec& command) {
     if (command.words.empty()) {
         return fail("no command");
     }

@@ -17,7 +17,7 @@ namespace linkbal {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
-struct Command {
+struct ProcessSpec {
     CommandWords words;      // the program is looked for in PATH
     Environment environment; // beside ours
     std::chrono::milliseconds time_limit{60000};
@@ -37,7 +37,7 @@ struct Spawned {
     Fd failure; // non-blocking; see start_failure()
 };
 
-Result<Spawned> spawn(const Command& command);
+Result<Spawned> spawn(const ProcessSpec& command);
 
 // Why the command never ran, to be asked once it has ended; an empty message: it did run.
 Error start_failure(const Fd& failure);

@@ -28,7 +28,7 @@ class WayOut {
     // stays with its program. The next make() of the uplink takes it over.
     ~WayOut();
 
-    [[nodiscard]] int cgroup() const { return directory_.get(); } // for Command::cgroup
+    [[nodiscard]] int cgroup() const { return directory_.get(); } // for ProcessSpec::cgroup
 
   private:
     WayOut(std::string path, Fd directory)

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `linkbal run`: keeps the gateway right.
+#pragma once
+
+#include "daemon/asio.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/signal_set.hpp>
+
+#include "core/config.h"
+#include "core/control.h"
+#include "daemon/bring_up_order.h"
+#include "daemon/control_server.h"
+#include "daemon/hooks.h"
+#include "daemon/kernel_events.h"
+#include "daemon/links.h"
+#include "daemon/reconciler.h"
+#include "daemon/service.h"
+#include "util/lock_file.h"
+
+namespace linkbal {
+
+struct DaemonOptions {
+    std::string instance;
+    std::string file; // of the configuration, read again at SIGHUP
+    bool down_on_exit = false;
+};
+
+class Daemon {
+  public:
+    Daemon(DaemonOptions options, Config config, Gateway gateway);
+
+    // Takes over or sets up, then stays until a signal or `down` ends it. The refusal is that of the
+    // first pass; later ones are logged and tried again.
+    tl::expected<void, Refusal> run();
+
+  private:
+    Status open();
+    tl::expected<void, Refusal> first_pass();
+    void await_signals();
+    void on_signal(int signal);
+    void stop();
+    void reload();
+
+    // A pass at once, or soon; what is asked for meanwhile is done by the same one.
+    void request(Urgency urgency);
+    void pass_at(Time when);
+    void pass();
+    tl::expected<Reconciler::Pass, Refusal> pass_with(const Config& config, const std::string& file,
+                                                      const UplinkRequest* request);
+    void settle(const Reconciler::Pass& pass, const Config& config);
+    void tell(const LinkChange& change);
+
+    Answer answer(const Request& request);
+    Answer apply(const ApplyRequest& request);
+    Answer remove();
+    Answer obey(const UplinkRequest& order);
+
+    asio::io_context context_;
+    DaemonOptions options_;
+    Config config_;
+    std::optional<LockFile> lock_;
+    Reconciler reconciler_;
+    ServiceManager service_;
+    Hooks hooks_;
+    Links links_;
+    BringUpOrder bring_up_;
+    asio::signal_set signals_;
+    asio::steady_timer timer_; // of the next pass
+    Time next_pass_ = Time::max();
+    std::chrono::milliseconds retry_;
+    std::unique_ptr<KernelEvents> events_;
+    std::unique_ptr<ControlServer> server_;
+    bool removed_ = false; // by `down`
+};
+
+} // namespace linkbal

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/kernel_events.h"
+
+#include <linux/fib_rules.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <spdlog/spdlog.h>
+
+#include "core/gateway_state.h"
+#include "kernel/netlink_attributes.h"
+
+namespace linkbal {
+
+struct KernelEvents::Source {
+    Source(asio::io_context& context, EventSocket opened, KernelEvents* reader)
+        : socket(std::move(opened)), readable(context, socket.fd()), owner(reader) {}
+    ~Source() { readable.release(); } // the socket closes the descriptor
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+
+    EventSocket socket;
+    asio::posix::stream_descriptor readable;
+    KernelEvents* owner; // nullptr: gone
+};
+
+KernelEvents::KernelEvents(std::string table, uint32_t own_port, OnEvent on_event)
+    : table_(std::move(table)), own_port_(own_port), on_event_(std::move(on_event)) {}
+
+KernelEvents::~KernelEvents() {
+    for (const auto& source : sources_) {
+        source->owner = nullptr;
+        error_code ignored;
+        source->readable.cancel(ignored);
+    }
+}
+
+Result<std::unique_ptr<KernelEvents>> KernelEvents::open(asio::io_context& context,
+                                                         const std::string& table,
+                                                         uint32_t own_port, OnEvent on_event) {
+    auto routes = EventSocket::open(
+        NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                        RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
+    auto nftables = EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
+    if (!routes || !nftables) {
+        return tl::unexpected(routes ? nftables.error() : routes.error());
+    }
+    std::unique_ptr<KernelEvents> events(
+        new KernelEvents(table, own_port, std::move(on_event))); // private constructor
+    for (auto* socket : {&*routes, &*nftables}) {
+        events->sources_.push_back(
+            std::make_shared<Source>(context, std::move(*socket), events.get()));
+        listen(events->sources_.back());
+    }
+    return events;
+}
+
+void KernelEvents::follow(const std::vector<std::string>& devices, const Facts& facts) {
+    devices_ = {devices.begin(), devices.end()};
+    indexes_.clear();
+    for (const Interface& interface : facts.interfaces) {
+        if (devices_.contains(interface.name)) {
+            indexes_.insert(interface.index);
+        }
+    }
+}
+
+void KernelEvents::listen(const std::shared_ptr<Source>& source) {
+    source->readable.async_wait(asio::posix::stream_descriptor::wait_read,
+                                [source](const error_code& error) {
+                                    if (!error && source->owner != nullptr) {
+                                        source->owner->read(*source);
+                                        listen(source);
+                                    }
+                                });
+}
+
+void KernelEvents::read(Source& source) {
+    const auto complete = source.socket.drain([this](const nlmsghdr& message) { judge(message); });
+    if (!complete) {
+        spdlog::error("{}", complete.error().message);
+    } else if (!*complete) {
+        spdlog::info("the kernel's events came faster than they were read: looking at everything");
+        say(Urgency::at_once);
+    }
+}
+
+void KernelEvents::judge(const nlmsghdr& message) {
+    switch (message.nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+        return judge_link(message);
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+        return judge_address(message);
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE:
+        return judge_route(message);
+    case RTM_NEWRULE:
+    case RTM_DELRULE:
+        return judge_rule(message);
+    default:
+        return judge_nftables(message);
+    }
+}
+
+void KernelEvents::judge_link(const nlmsghdr& message) {
+    const auto* header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
+    const Attributes attributes(&message, sizeof(*header));
+    const bool ours = indexes_.contains(static_cast<uint32_t>(header->ifi_index)) ||
+                      devices_.contains(attributes.text(IFLA_IFNAME));
+    say(ours ? Urgency::at_once : Urgency::soon);
+}
+
+void KernelEvents::judge_address(const nlmsghdr& message) {
+    const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
+    say(indexes_.contains(header->ifa_index) ? Urgency::at_once : Urgency::soon);
+}
+
+void KernelEvents::judge_route(const nlmsghdr& message) {
+    const auto* header = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
+    const bool cached = (header->rtm_flags & RTM_F_CLONED) != 0;
+    if (message.nlmsg_pid == own_port_ || cached || header->rtm_table == RT_TABLE_LOCAL) {
+        return;
+    }
+    // A gateway that somebody has learnt.
+    const bool foreign_default = header->rtm_dst_len == 0 && header->rtm_table == RT_TABLE_MAIN &&
+                                 header->rtm_protocol != route_protocol;
+    say(foreign_default ? Urgency::at_once : Urgency::soon);
+}
+
+void KernelEvents::judge_rule(const nlmsghdr& message) {
+    if (message.nlmsg_pid != own_port_) {
+        say(Urgency::soon);
+    }
+}
+
+// Every message about what is in a table names it in its first attribute (linux/netfilter/nf_tables.h).
+// Elements of sets come and go with time; those that matter can't (they are constant).
+void KernelEvents::judge_nftables(const nlmsghdr& message) {
+    const auto type = static_cast<uint8_t>(message.nlmsg_type & 0xff);
+    const bool elements = type == NFT_MSG_NEWSETELEM || type == NFT_MSG_DELSETELEM;
+    if (message.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || type == NFT_MSG_NEWGEN || elements) {
+        return;
+    }
+    const Attributes attributes(&message, sizeof(nfgenmsg));
+    if (attributes.text(NFTA_TABLE_NAME) == table_) {
+        say(Urgency::soon);
+    }
+}
+
+void KernelEvents::say(Urgency urgency) { on_event_(urgency); }
+
+} // namespace linkbal

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Hears what changes in the kernel, and says how soon somebody should look.
+#pragma once
+
+#include "daemon/asio.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/facts.h"
+#include "kernel/event_socket.h"
+#include "util/result.h"
+
+namespace linkbal {
+
+enum class Urgency : uint8_t {
+    soon,    // something that decisions may depend on, or that is ours
+    at_once, // a link of ours: its carrier, addresses, default route
+};
+
+class KernelEvents {
+  public:
+    using OnEvent = std::function<void(Urgency)>;
+
+    // Links, addresses, routes and rules of both families, and the nftables table `inet TABLE`. What
+    // comes from the netlink port `own_port` is our own doing and no event.
+    static Result<std::unique_ptr<KernelEvents>>
+    open(asio::io_context& context, const std::string& table, uint32_t own_port, OnEvent on_event);
+
+    // The devices whose events are urgent, by name and, as they are now, by index.
+    void follow(const std::vector<std::string>& devices, const Facts& facts);
+
+    KernelEvents(const KernelEvents&) = delete;
+    KernelEvents& operator=(const KernelEvents&) = delete;
+    ~KernelEvents();
+
+  private:
+    struct Source;
+    KernelEvents(std::string table, uint32_t own_port, OnEvent on_event);
+    static void listen(const std::shared_ptr<Source>& source);
+    void read(Source& source);
+    void judge(const nlmsghdr& message);
+    void judge_link(const nlmsghdr& message);
+    void judge_address(const nlmsghdr& message);
+    void judge_route(const nlmsghdr& message);
+    void judge_rule(const nlmsghdr& message);
+    void judge_nftables(const nlmsghdr& message);
+    void say(Urgency urgency);
+
+    std::string table_;
+    uint32_t own_port_;
+    OnEvent on_event_;
+    std::set<std::string, std::less<>> devices_;
+    std::set<uint32_t> indexes_;
+    std::vector<std::shared_ptr<Source>> sources_;
+};
+
+} // namespace linkbal

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reads twice a second what the datapath sees of real connections.
+#pragma once
+
+#include "daemon/asio.h"
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/passive_health.h"
+#include "kernel/handshakes.h"
+
+namespace linkbal {
+
+class PassiveWatch {
+  public:
+    // `on_reading` is called after each reading.
+    PassiveWatch(asio::io_context& context, std::string instance, std::function<void()> on_reading);
+
+    // The uplinks, by id, that are read from now on.
+    void follow(std::set<uint32_t> uplinks);
+    // The programs, and with them the maps, may be others now.
+    void open_again() { reader_.reset(); }
+    [[nodiscard]] PassiveEvidence evidence(uint32_t uplink, Family family, Time now) const {
+        return health_.evidence(uplink, family, now);
+    }
+
+  private:
+    void schedule();
+    void read();
+
+    asio::steady_timer timer_;
+    std::string instance_;
+    std::function<void()> on_reading_;
+    std::set<uint32_t> uplinks_;
+    std::optional<HandshakeReader> reader_;
+    PassiveHealth health_;
+};
+
+} // namespace linkbal
