@@ -25,7 +25,7 @@ HealthConfig quick(const std::string& target) {
 struct Watched {
     Watched(const HealthConfig& config, const ProbePath& path, Verdict initial = Verdict::unknown) {
         auto started = LinkWatch::start(
-            context, config, path, initial, [this](Time) { return evidence; },
+            context, config, path, {initial}, {.passive = [this](Time) { return evidence; }},
             [this](const Judgement& judgement) { changes.push_back(judgement); });
         INFO((started ? "" : started.error().message));
         REQUIRE(started);
@@ -131,7 +131,7 @@ TEST_CASE("a watch may be destroyed at any time") {
     config.targets[0].port = 8053;
     const bool in_callback = GENERATE(true, false);
     auto started =
-        LinkWatch::start(context, config, wan1(), Verdict::good, nullptr, [&](const Judgement&) {
+        LinkWatch::start(context, config, wan1(), {Verdict::good}, {}, [&](const Judgement&) {
             ++changes;
             if (in_callback) {
                 watch.reset();

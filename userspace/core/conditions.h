@@ -13,9 +13,11 @@ namespace linkbal {
 struct UplinkCondition {
     // By Family: judged fit for connections.
     std::array<bool, 2> good{true, true};
+    // By Family: its gateway has answered probes; empty: as it is remembered.
+    std::optional<std::array<bool, 2>> gateway_answers{};
     // What a command has just asked for; empty: as it is remembered.
-    std::optional<bool> drained;
-    std::optional<uint32_t> weight; // 0: the configured one again
+    std::optional<bool> drained{};
+    std::optional<uint32_t> weight{}; // 0: the configured one again
 };
 
 struct Conditions {

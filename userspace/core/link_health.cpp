@@ -56,11 +56,21 @@ LinkHealth::Census LinkHealth::census() const {
     return result;
 }
 
-Judgement LinkHealth::judge(const PassiveEvidence& evidence, Time now) {
+bool LinkHealth::has_answered() const {
+    return std::ranges::any_of(targets_, &TargetHealth::ever_answered);
+}
+
+bool LinkHealth::asks_for_gateway() const {
+    using enum ReasonKind;
+    return kind_ == waiting || kind_ == taken_over || kind_ == mute_gateway ||
+           kind_ == missing_gateway;
+}
+
+Judgement LinkHealth::judge(const PassiveEvidence& evidence, Time now, bool gateway_missing) {
     for (TargetHealth& target : targets_) {
         target.update(now);
     }
-    Opinion opinion = by_probes(now);
+    Opinion opinion = by_probes(now, gateway_missing);
     probed_ = opinion.verdict;
     opinion = by_traffic(std::move(opinion), evidence, now);
     carried_ = opinion.verdict;
@@ -76,7 +86,7 @@ Judgement LinkHealth::judge(const PassiveEvidence& evidence, Time now) {
     return judgement;
 }
 
-LinkHealth::Opinion LinkHealth::by_probes(Time now) const {
+LinkHealth::Opinion LinkHealth::by_probes(Time now, bool gateway_missing) const {
     if (config_.probe == ProbeKind::none) {
         return {Verdict::good, ReasonKind::not_probed, "not probed"};
     }
@@ -85,7 +95,7 @@ LinkHealth::Opinion LinkHealth::by_probes(Time now) const {
     }
     const Census found = census();
     if (found.evidence == 0) {
-        return without_evidence(now);
+        return without_evidence(now, gateway_missing);
     }
     const size_t needed = found.needed(config_.quorum);
     if (found.evidence - found.bad < needed) {
@@ -103,8 +113,12 @@ LinkHealth::Opinion LinkHealth::by_probes(Time now) const {
                         targets_.size() == 1 ? "target answers" : "targets answer")};
 }
 
-LinkHealth::Opinion LinkHealth::without_evidence(Time now) const {
+LinkHealth::Opinion LinkHealth::without_evidence(Time now, bool gateway_missing) const {
     for (size_t i = 0; i < targets_.size(); ++i) {
+        if (targets_[i].waited(now) && gateway_missing) {
+            return {Verdict::bad, ReasonKind::missing_gateway,
+                    fmt::format("{} is not there: nobody answers for its address", names_[i])};
+        }
         if (targets_[i].waited(now)) {
             return {Verdict::good, ReasonKind::mute_gateway,
                     fmt::format("{} has never answered a probe: nothing to judge by", names_[i])};
@@ -141,8 +155,7 @@ LinkHealth::Opinion LinkHealth::failed(Time now) const {
                                   config_.up_after, names_[i]);
     }
     if (reason.empty()) {
-        const bool answers = std::ranges::any_of(targets_, &TargetHealth::ever_answered);
-        if (!answers) {
+        if (!has_answered()) {
             return undecided();
         }
         kind = ReasonKind::returning;

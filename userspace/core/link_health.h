@@ -12,7 +12,8 @@
 //   it is known if they were answered in time, once they are half of the window and 5. A target beyond one of
 //   them is bad until it is below three quarters of it.
 // - The gateway, as the default target, is no evidence before its first answer: many provider
-//   routers answer no pings.
+//   routers answer no pings. But every router answers ARP or neighbour discovery: one that does not
+//   is missing, and the link bad.
 //
 // Of the link:
 // - It is good when `quorum` targets are, or all where there are fewer, and bad when so many can't
@@ -57,7 +58,8 @@ enum class ReasonKind : uint8_t {
     not_probed, // no probes, or no target of this family
     all_answer,
     some_answer,
-    mute_gateway, // has never answered
+    mute_gateway,    // has never answered
+    missing_gateway, // ... and is not there
     silent,
     returning, // answers again, not yet often enough
     threshold,
@@ -67,7 +69,7 @@ enum class ReasonKind : uint8_t {
 
 struct HealthTarget {
     std::string name;     // for reasons
-    bool gateway = false; // the default target: ProbeTarget::address is empty
+    bool gateway = false; // the default target, and nobody knows if it answers probes at all
 };
 
 // Of one uplink and one family.
@@ -84,7 +86,11 @@ class LinkHealth {
     // An id that was never given, is answered already or is too old is ignored.
     void answered(size_t target, uint64_t id, Time now) { targets_[target].answered(id, now); }
 
-    Judgement judge(const PassiveEvidence& evidence, Time now);
+    // `gateway_missing`: its address does not resolve; needed only if asks_for_gateway().
+    Judgement judge(const PassiveEvidence& evidence, Time now, bool gateway_missing = false);
+    // Nothing else tells, as of the last judge().
+    [[nodiscard]] bool asks_for_gateway() const;
+    [[nodiscard]] bool has_answered() const;
     // Of the last judge().
     [[nodiscard]] ReasonKind reason_kind() const { return kind_; }
     // When judge() can say something else although nothing is sent, answered or seen until then.
@@ -105,8 +111,8 @@ class LinkHealth {
     };
 
     [[nodiscard]] Census census() const;
-    [[nodiscard]] Opinion by_probes(Time now) const;
-    [[nodiscard]] Opinion without_evidence(Time now) const;
+    [[nodiscard]] Opinion by_probes(Time now, bool gateway_missing) const;
+    [[nodiscard]] Opinion without_evidence(Time now, bool gateway_missing) const;
     [[nodiscard]] Opinion undecided() const;
     [[nodiscard]] Opinion failed(Time now) const;
     [[nodiscard]] std::string silence(Time now) const;

@@ -30,7 +30,8 @@ json to_json(const RememberedUplink& uplink) {
             {"ordered_weight", uplink.ordered_weight.value_or(0)},
             {"configured_weight", uplink.configured_weight},
             {"carried", uplink.carried},
-            {"served", uplink.served}};
+            {"served", uplink.served},
+            {"gateway_answers", uplink.gateway_answers}};
 }
 
 // What version 0.1 did not write yet has a default.
@@ -47,7 +48,8 @@ RememberedUplink uplink_from(const json& value) {
             .ordered_weight = ordered != 0 ? std::optional(ordered) : std::nullopt,
             .configured_weight = value.value("configured_weight", 0U),
             .carried = value.value("carried", std::array<bool, 2>{}),
-            .served = value.value("served", std::array<bool, 2>{})};
+            .served = value.value("served", std::array<bool, 2>{}),
+            .gateway_answers = value.value("gateway_answers", std::array<bool, 2>{})};
 }
 
 Memory memory_from(const json& document) {

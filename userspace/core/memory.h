@@ -29,6 +29,7 @@ struct RememberedUplink {
     uint32_t configured_weight = 0;
     // By Family, when this was written: open connections could go on, new ones came.
     std::array<bool, 2> carried{}, served{};
+    std::array<bool, 2> gateway_answers{}; // probes, that is: not every router does
     bool operator==(const RememberedUplink&) const = default;
 };
 

@@ -169,10 +169,10 @@ std::optional<Uplink> keep_retired(const RememberedUplink& known, const Facts& f
     return uplink.has_any_path() ? std::optional(uplink) : std::nullopt;
 }
 
-// What commands have asked for, now or before. A weight that was ordered goes with the configured one
+// What commands have asked for, now or before, and what was learnt of the gateway. A weight that was ordered goes with the configured one
 // that it was in place of.
-void follow_commands(Uplink& uplink, const RememberedUplink* known,
-                     const UplinkCondition& condition) {
+void add_knowledge(Uplink& uplink, const RememberedUplink* known,
+                   const UplinkCondition& condition) {
     uplink.drained = condition.drained.value_or(known != nullptr && known->drained);
     if (condition.weight) {
         uplink.ordered_weight = *condition.weight != 0 ? condition.weight : std::nullopt;
@@ -180,6 +180,8 @@ void follow_commands(Uplink& uplink, const RememberedUplink* known,
         uplink.ordered_weight = known->ordered_weight;
     }
     uplink.weight = uplink.ordered_weight.value_or(uplink.configured_weight);
+    uplink.gateway_answers = condition.gateway_answers.value_or(
+        known != nullptr ? known->gateway_answers : std::array<bool, 2>{});
 }
 
 Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts, bool watched) {
@@ -260,7 +262,7 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
         }
         uplink->id = *id;
         uplink->table = tables.take(uplink_config.table, known != nullptr ? known->table : 0);
-        follow_commands(*uplink, known, conditions.of(uplink->name));
+        add_knowledge(*uplink, known, conditions.of(uplink->name));
         resolved.uplinks.push_back(*std::move(uplink));
     }
     resolved.balance_table = tables.take(config.balance.table, memory.balance_table);

@@ -37,6 +37,7 @@ struct Uplink {
     std::array<std::optional<UplinkPath>, 2> paths; // by Family; empty: there is no way out
     std::array<bool, 2> carries{};                  // by Family: open connections go on
     std::array<bool, 2> serves{};                   // by Family: new connections come
+    std::array<bool, 2> gateway_answers{};          // by Family: probes, as far as is known
 
     [[nodiscard]] const std::optional<UplinkPath>& path(Family family) const {
         return paths[static_cast<size_t>(family)];

@@ -36,10 +36,11 @@ std::string name_of(const ProbeTarget& target, const ProbePath& path) {
     return address ? address->str() : "the gateway";
 }
 
-std::vector<HealthTarget> named(const std::vector<ProbeTarget>& targets, const ProbePath& path) {
+std::vector<HealthTarget> named(const std::vector<ProbeTarget>& targets, const ProbePath& path,
+                                bool gateway_answers) {
     std::vector<HealthTarget> result;
     for (const ProbeTarget& target : targets) {
-        result.push_back({name_of(target, path), !target.address});
+        result.push_back({name_of(target, path), !target.address && !gateway_answers});
     }
     return result;
 }
@@ -49,11 +50,12 @@ std::vector<HealthTarget> named(const std::vector<ProbeTarget>& targets, const P
 class LinkWatch::Watch : public std::enable_shared_from_this<Watch> {
   public:
     Watch(asio::io_context& context, const HealthConfig& config, const ProbePath& path,
-          Verdict initial, PassiveSource passive, OnChange on_change);
+          Precedent before, Sources sources, OnChange on_change);
 
     Status set_path(const ProbePath& path);
     void begin();
     void look();
+    [[nodiscard]] bool has_answered() const { return health_.has_answered(); }
     [[nodiscard]] const ProbePath& path() const { return path_; }
     [[nodiscard]] const Judgement& judgement() const { return judgement_; }
 
@@ -72,7 +74,7 @@ class LinkWatch::Watch : public std::enable_shared_from_this<Watch> {
     HealthConfig config_;
     std::vector<ProbeTarget> targets_;
     LinkHealth health_;
-    PassiveSource passive_;
+    Sources sources_;
     OnChange on_change_;
     Probers probers_; // none for a gateway that is not known
     asio::steady_timer timer_;
@@ -84,12 +86,12 @@ class LinkWatch::Watch : public std::enable_shared_from_this<Watch> {
 };
 
 LinkWatch::Watch::Watch(asio::io_context& context, const HealthConfig& config,
-                        const ProbePath& path, Verdict initial, PassiveSource passive,
+                        const ProbePath& path, Precedent before, Sources sources,
                         OnChange on_change)
     : context_(context), path_(path), config_(config), targets_(targets_of(config, path.family)),
-      health_(config, named(targets_, path), initial), passive_(std::move(passive)),
-      on_change_(std::move(on_change)), timer_(context) {
-    judgement_.verdict = initial;
+      health_(config, named(targets_, path, before.gateway_answers), before.verdict),
+      sources_(std::move(sources)), on_change_(std::move(on_change)), timer_(context) {
+    judgement_.verdict = before.verdict;
 }
 
 Result<LinkWatch::Watch::Probers> LinkWatch::Watch::make_probers(const ProbePath& to) {
@@ -171,7 +173,10 @@ Time LinkWatch::Watch::after(Time now) const {
 
 void LinkWatch::Watch::judge(Time now) {
     const Verdict before = judgement_.verdict;
-    judgement_ = health_.judge(passive_ ? passive_(now) : PassiveEvidence{}, now);
+    const bool missing =
+        sources_.gateway_missing && health_.asks_for_gateway() && sources_.gateway_missing();
+    judgement_ =
+        health_.judge(sources_.passive ? sources_.passive(now) : PassiveEvidence{}, now, missing);
     arm(now);
     if (judgement_.verdict == before && kind_ == health_.reason_kind()) {
         return;
@@ -208,9 +213,9 @@ void LinkWatch::Watch::arm(Time now) {
 }
 
 Result<LinkWatch> LinkWatch::start(asio::io_context& context, const HealthConfig& config,
-                                   const ProbePath& path, Verdict initial, PassiveSource passive,
+                                   const ProbePath& path, Precedent before, Sources sources,
                                    OnChange on_change) {
-    const auto watch = std::make_shared<Watch>(context, config, path, initial, std::move(passive),
+    const auto watch = std::make_shared<Watch>(context, config, path, before, std::move(sources),
                                                std::move(on_change));
     if (const auto set = watch->set_path(path); !set) {
         return tl::unexpected(set.error());
@@ -226,5 +231,6 @@ Status LinkWatch::set_path(const ProbePath& path) {
 void LinkWatch::look() { watch_->look(); }
 const Judgement& LinkWatch::judgement() const { return watch_->judgement(); }
 const ProbePath& LinkWatch::path() const { return watch_->path(); }
+bool LinkWatch::has_answered() const { return watch_->has_answered(); }
 
 } // namespace linkbal

@@ -20,10 +20,20 @@ class LinkWatch {
     // destroy the watch.
     using OnChange = std::function<void(const Judgement&)>;
 
-    // Begins at the event loop's next turn. `initial` is the verdict of the daemon before. Targets of
-    // the other family are passed over. An error is a missing privilege.
+    // What was known of the link before, by this daemon or another one.
+    struct Precedent {
+        Verdict verdict = Verdict::unknown;
+        bool gateway_answers = false; // it has answered probes
+    };
+    struct Sources {
+        PassiveSource passive{};
+        // Whether the gateway's address does not resolve; asked only where nothing else tells.
+        std::function<bool()> gateway_missing{};
+    };
+    // Begins at the event loop's next turn. Targets of the other family are passed over. An error is a
+    // missing privilege.
     static Result<LinkWatch> start(asio::io_context& context, const HealthConfig& config,
-                                   const ProbePath& path, Verdict initial, PassiveSource passive,
+                                   const ProbePath& path, Precedent before, Sources sources,
                                    OnChange on_change);
 
     // Addresses or the gateway have changed. What is known of the link stays; probes that are under
@@ -33,6 +43,8 @@ class LinkWatch {
     void look();
     [[nodiscard]] const Judgement& judgement() const;
     [[nodiscard]] const ProbePath& path() const;
+    // Some target has answered.
+    [[nodiscard]] bool has_answered() const;
 
   private:
     class Watch;

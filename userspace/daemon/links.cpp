@@ -72,7 +72,8 @@ void Links::remember(const Memory& memory) {
             for (size_t family = 0; family < known.carried.size(); ++family) {
                 const bool good = known.carried.at(family);
                 link->second.good.at(family) = good;
-                link->second.initial.at(family) = good ? Verdict::good : Verdict::bad;
+                link->second.before.at(family) = {good ? Verdict::good : Verdict::bad,
+                                                  known.gateway_answers.at(family)};
             }
         }
     }
@@ -86,9 +87,9 @@ LinkObservation Links::observation(const Link& link) {
     for (size_t family = 0; family < seen.judgements.size(); ++family) {
         if (const auto& watch = link.watches.at(family)) {
             seen.judgements.at(family) = watch->judgement();
-        } else if (link.initial.at(family) == Verdict::bad) {
+        } else if (link.cut_off.at(family)) {
             Judgement& judgement = seen.judgements.at(family).emplace();
-            judgement.verdict = Verdict::bad;
+            judgement.verdict = link.before.at(family).verdict;
             judgement.reason = "was cut off and has to answer first";
         }
     }
@@ -102,7 +103,13 @@ Conditions Links::conditions(const Facts& facts) {
         link.interface = interface != nullptr ? std::optional(*interface) : std::nullopt;
         const auto fitness = link_fitness(observation(link), link.good);
         link.good = {fitness[0].good, fitness[1].good};
-        conditions.uplinks[name].good = link.good;
+        for (size_t family = 0; family < link.watches.size(); ++family) {
+            const auto& watch = link.watches.at(family);
+            link.before.at(family).gateway_answers |= watch && watch->has_answered();
+        }
+        conditions.uplinks[name] = {.good = link.good,
+                                    .gateway_answers = std::array{link.before[0].gateway_answers,
+                                                                  link.before[1].gateway_answers}};
     }
     return conditions;
 }
@@ -149,15 +156,18 @@ void Links::follow(LinkWatch& watch, const ProbePath& path) {
     }
 }
 
-// Whoever was cut off has to show that it is back: `up_after` answers, not one.
+// Whoever was cut off has to show that it is back: `up_after` answers, not one. But a gateway that has
+// never answered a probe can't.
 void Links::settle_watches(Link& link, const Uplink& uplink) {
-    const bool cut_off = !link.interface || !link.interface->up || !link.interface->running;
+    const bool no_carrier = !link.interface || !link.interface->up || !link.interface->running;
     for (const Family family : families) {
         const auto index = static_cast<size_t>(family);
         auto& watch_ = link.watches.at(index);
-        if (cut_off || !uplink.paths.at(index)) {
+        if (no_carrier || !uplink.paths.at(index)) {
+            const bool answers = link.before.at(index).gateway_answers;
+            link.before.at(index).verdict = answers ? Verdict::bad : Verdict::unknown;
+            link.cut_off.at(index) = true;
             watch_.reset();
-            link.initial.at(index) = Verdict::bad;
         } else if (watch_) {
             follow(*watch_, probe_path(uplink, family));
         } else {
@@ -178,8 +188,9 @@ void Links::watch(Link& link, const Uplink& uplink, Family family) {
     const std::string name = uplink.name;
     const uint32_t id = uplink.id;
     auto made = LinkWatch::start(
-        *context_, link.config.health, probe_path(uplink, family), link.initial.at(index),
-        [this, id, family](Time now) { return passive_.evidence(id, family, now); },
+        *context_, link.config.health, probe_path(uplink, family), link.before.at(index),
+        {.passive = [this, id, family](Time now) { return passive_.evidence(id, family, now); },
+         .gateway_missing = [this, name, family] { return gateway_missing(name, family); }},
         [this, name, family](const Judgement& judgement) {
             on_judgement(name, family, judgement);
         });
@@ -187,8 +198,18 @@ void Links::watch(Link& link, const Uplink& uplink, Family family) {
         spdlog::error("uplink {}: {}", uplink.name, made.error().message);
         return;
     }
-    link.initial.at(index) = Verdict::unknown;
+    link.before.at(index).verdict = Verdict::unknown;
+    link.cut_off.at(index) = false;
     link.watches.at(index) = *std::move(made);
+}
+
+bool Links::gateway_missing(const std::string& uplink, Family family) {
+    const auto link = links_.find(uplink);
+    if (link == links_.end() || !link->second.watches.at(static_cast<size_t>(family))) {
+        return false;
+    }
+    const ProbePath& path = link->second.watches.at(static_cast<size_t>(family))->path();
+    return path.gateway && neighbours_.is_missing(path.device, *path.gateway);
 }
 
 LinkState Links::state_now(const Link& link) {

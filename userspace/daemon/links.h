@@ -22,6 +22,7 @@
 #include "daemon/link_change.h"
 #include "daemon/link_watch.h"
 #include "daemon/passive_watch.h"
+#include "kernel/neighbours.h"
 
 namespace linkbal {
 
@@ -62,7 +63,8 @@ class Links {
         std::optional<LinkState> state;
         // By Family; empty: no way out, or nothing to probe.
         std::array<std::optional<LinkWatch>, 2> watches;
-        std::array<Verdict, 2> initial{Verdict::unknown, Verdict::unknown}; // of the next watch
+        std::array<LinkWatch::Precedent, 2> before; // of the next watch
+        std::array<bool, 2> cut_off{};              // since the last watch, if there was one
     };
 
     [[nodiscard]] static LinkObservation observation(const Link& link);
@@ -72,6 +74,7 @@ class Links {
     void settle_watches(Link& link, const Uplink& uplink);
     void watch(Link& link, const Uplink& uplink, Family family);
     [[nodiscard]] std::optional<LinkChange> settle_state(Link& link) const;
+    bool gateway_missing(const std::string& uplink, Family family);
     void on_judgement(const std::string& uplink, Family family, const Judgement& judgement);
 
     asio::io_context* context_;
@@ -80,6 +83,7 @@ class Links {
     std::vector<std::string> order_; // the configuration's
     uint32_t mark_mask_ = 0;
     PassiveWatch passive_;
+    Neighbours neighbours_;
 };
 
 } // namespace linkbal

@@ -56,7 +56,8 @@ std::vector<RememberedUplink> remembered(const std::vector<Uplink>& uplinks) {
                                .ordered_weight = uplink.ordered_weight,
                                .configured_weight = uplink.configured_weight,
                                .carried = uplink.carries,
-                               .served = uplink.serves};
+                               .served = uplink.serves,
+                               .gateway_answers = uplink.gateway_answers};
         for (const Family family : families) {
             const auto& path = uplink.path(family);
             known.gateways.at(static_cast<size_t>(family)) = path ? path->gateway : std::nullopt;

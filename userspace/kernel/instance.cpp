@@ -67,9 +67,22 @@ std::string holder(const fs::path& lock) {
                                   : "another process";
 }
 
+// A daemon that was killed leaves its socket and the file of its lock.
+void discard_dead_daemon(const std::string& instance) {
+    std::error_code ignored;
+    if (!fs::exists(daemon_path(instance), ignored)) {
+        return;
+    }
+    if (auto dead = LockFile::acquire(daemon_path(instance), std::chrono::milliseconds(0))) {
+        fs::remove(control_path(instance), ignored);
+        dead->remove();
+    }
+}
+
 // What a process that was killed was about to write. Nobody else writes while we hold the lock.
 void discard_unfinished(const std::string& instance) {
     std::error_code ignored;
+    discard_dead_daemon(instance);
     fs::remove(unfinished_path(memory_path(instance)), ignored);
     discard_unfinished_table_names(instance);
 }
@@ -105,7 +118,8 @@ Result<LockFile> lock_for_daemon(const std::string& instance) {
     if (const auto ours = check_directory(instance); !ours) {
         return tl::unexpected(ours.error());
     }
-    auto file = LockFile::acquire(daemon_path(instance), std::chrono::milliseconds(0));
+    // Somebody may just be looking if it is free.
+    auto file = LockFile::acquire(daemon_path(instance), std::chrono::milliseconds(500));
     if (!file) {
         return file.error().code != 0 ? tl::unexpected(file.error())
                                       : fail("instance {} has a daemon already: {}", instance,
