@@ -7,24 +7,46 @@ namespace linkbal {
 
 namespace {
 
-void print_for_people(const Preparation& preparation) {
-    if (preparation.plan.empty()) {
+using Actions = std::vector<std::vector<std::string>>;
+
+void print_for_people(const Actions& actions) {
+    if (actions.empty()) {
         print("nothing to do\n");
     }
-    for (const Action& action : preparation.plan) {
-        for (const std::string& line : action_notation(action, preparation.notation)) {
-            print("{}\n", line);
-        }
+    for (const auto& action : actions) {
+        print("{}\n", fmt::join(action, "\n"));
     }
 }
 
 // [["ip -4 route add ..."], ["nft -f - <<EOF", ..., "EOF"], ...]: an array of lines an action.
-void print_for_programs(const Preparation& preparation) {
-    auto actions = nlohmann::json::array();
-    for (const Action& action : preparation.plan) {
-        actions.push_back(action_notation(action, preparation.notation));
-    }
+void print_for_programs(const Actions& actions) {
     print("{}\n", nlohmann::json{{"actions", actions}}.dump(2));
+}
+
+// By what the running daemon knows of the links; empty: there is none.
+std::optional<Actions> ask_for_plan(const Options& options, int& status) {
+    const auto request = apply_request(options);
+    const auto answer = request
+                            ? ask(options, ApplyRequest{request->file, request->text, true}, status)
+                            : std::nullopt;
+    return answer ? std::optional(answer->actions) : std::nullopt;
+}
+
+std::optional<Actions> make_plan(const Options& options, const Config& config, int& status) {
+    auto gateway = open_gateway(options);
+    if (!gateway) {
+        status = exit_failed;
+        return std::nullopt;
+    }
+    const auto preparation = prepare(*gateway, config, options, status);
+    if (!preparation) {
+        return std::nullopt;
+    }
+    Actions actions;
+    for (const Action& action : preparation->plan) {
+        actions.push_back(action_notation(action, preparation->notation));
+    }
+    return actions;
 }
 
 } // namespace
@@ -37,14 +59,13 @@ int run_plan(const Options& options) {
     if (!is_allowed("linkbal plan")) {
         return exit_failed;
     }
-    auto gateway = open_gateway(options);
-    if (!gateway) {
-        return exit_failed;
-    }
     int status = exit_done;
-    const auto preparation = prepare(*gateway, *config, options, status);
-    if (preparation) {
-        options.json ? print_for_programs(*preparation) : print_for_people(*preparation);
+    auto actions = ask_for_plan(options, status);
+    if (!actions && status == exit_done) {
+        actions = make_plan(options, *config, status);
+    }
+    if (actions && status == exit_done) {
+        options.json ? print_for_programs(*actions) : print_for_people(*actions);
     }
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 
 #include <spdlog/spdlog.h>
 
@@ -10,6 +11,7 @@
 #include "daemon/control_client.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/privileges.h"
+#include "util/file.h"
 
 namespace linkbal {
 
@@ -72,25 +74,46 @@ std::optional<Change> begin_change(std::string_view command, const Options& opti
     return gateway ? std::optional(Change{*std::move(lock), *std::move(gateway)}) : std::nullopt;
 }
 
-std::optional<int> through_daemon(const Options& options, const Request& request) {
-    const auto answer = ask_daemon(options.instance, request);
+std::optional<Answer> ask(const Options& options, const Request& request, int& status) {
+    auto answer = ask_daemon(options.instance, request);
     if (!answer) {
         report(answer.error());
-        return exit_failed;
-    }
-    if (!*answer) {
+        status = exit_failed;
         return std::nullopt;
     }
-    for (const std::string& line : (*answer)->done) {
-        spdlog::info("{}", line);
+    if (*answer) {
+        status = (*answer)->exit;
+        for (const std::string& line : (*answer)->errors) {
+            print_to(stderr, "{}\n", line);
+        }
     }
-    for (const std::string& line : (*answer)->errors) {
-        print_to(stderr, "{}\n", line);
+    return *std::move(answer);
+}
+
+std::optional<ApplyRequest> apply_request(const Options& options) {
+    auto text = read_file(options.config);
+    if (!text) {
+        report(text.error());
+        return std::nullopt;
     }
-    for (const std::string& line : (*answer)->output) {
+    std::error_code ignored;
+    const auto file = std::filesystem::absolute(options.config, ignored);
+    return ApplyRequest{.file = file.string(), .text = *std::move(text)};
+}
+
+std::optional<int> through_daemon(const Options& options, const Request& request) {
+    int status = exit_done;
+    const auto answer = ask(options, request, status);
+    if (!answer) {
+        return status == exit_done ? std::nullopt : std::optional(status);
+    }
+    for (const auto& action : answer->actions) {
+        spdlog::info("{}", fmt::join(action, "\n"));
+    }
+    for (const std::string& line : answer->output) {
         print("{}\n", line);
     }
-    return (*answer)->exit;
+    return status;
 }
 
 int report(const Refusal& refusal) {

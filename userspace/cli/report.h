@@ -42,6 +42,13 @@ bool is_allowed(std::string_view command);
 // Empty after the error has been reported; the exit status is then exit_failed.
 std::optional<Gateway> open_gateway(const Options& options);
 
+// What the instance's running daemon answers, after its errors have been passed on; its exit status
+// goes into `status`. Empty: there is no daemon, or (then `status` is exit_failed) it can't be asked.
+std::optional<Answer> ask(const Options& options, const Request& request, int& status);
+
+// The text of the configuration; empty after the error has been reported.
+std::optional<ApplyRequest> apply_request(const Options& options);
+
 // The exit status of a request that the instance's running daemon has carried out, after its words have
 // been passed on; empty: there is no daemon, the command is to do it itself.
 std::optional<int> through_daemon(const Options& options, const Request& request);

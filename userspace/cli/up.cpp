@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <filesystem>
-
 #include "cli/interrupts.h"
 #include "cli/report.h"
-#include "util/file.h"
 
 namespace linkbal {
 
@@ -30,14 +27,8 @@ int apply(Gateway& gateway, const Preparation& preparation) {
 
 // Empty: there is no daemon.
 std::optional<int> apply_through_daemon(const Options& options) {
-    const auto text = read_file(options.config);
-    if (!text) {
-        report(text.error());
-        return exit_usage;
-    }
-    std::error_code ignored;
-    const auto file = std::filesystem::absolute(options.config, ignored);
-    return through_daemon(options, ApplyRequest{file.string(), *text});
+    const auto request = apply_request(options);
+    return request ? through_daemon(options, *request) : std::optional(exit_usage);
 }
 
 } // namespace

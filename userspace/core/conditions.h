@@ -13,6 +13,9 @@ namespace linkbal {
 struct UplinkCondition {
     // By Family: judged fit for connections.
     std::array<bool, 2> good{true, true};
+    // False: its bring-up is not done, so it is no last resort either.
+    bool ready = true;
+    bool brought_up = false; // by its commands
     // By Family: its gateway has answered probes; empty: as it is remembered.
     std::optional<std::array<bool, 2>> gateway_answers{};
     // What a command has just asked for; empty: as it is remembered.

@@ -24,7 +24,9 @@ constexpr std::array states{UplinkState::up, UplinkState::down, UplinkState::dra
 
 struct RequestPrinter {
     json operator()(const ApplyRequest& request) const {
-        return {{"command", "up"}, {"file", request.file}, {"text", request.text}};
+        return {{"command", request.only_plan ? "plan" : "up"},
+                {"file", request.file},
+                {"text", request.text}};
     }
     json operator()(const RemoveRequest&) const { return {{"command", "down"}}; }
     json operator()(const StatusRequest&) const { return {{"command", "status"}}; }
@@ -98,8 +100,8 @@ WatchedUplink watched_from(const json& value) {
 
 Request request_from(const json& document) {
     const std::string command = document.at("command");
-    if (command == "up") {
-        return ApplyRequest{document.at("file"), document.at("text")};
+    if (command == "up" || command == "plan") {
+        return ApplyRequest{document.at("file"), document.at("text"), command == "plan"};
     }
     if (command == "down") {
         return RemoveRequest{};
@@ -117,7 +119,7 @@ Answer answer_from(const json& document) {
     Answer answer{.exit = document.at("exit"),
                   .output = document.at("output"),
                   .errors = document.at("errors"),
-                  .done = document.at("done"),
+                  .actions = document.at("actions"),
                   .uplinks = {}};
     for (const json& uplink : document.at("uplinks")) {
         answer.uplinks.push_back(watched_from(uplink));
@@ -172,7 +174,7 @@ std::string print_answer(const Answer& answer) {
     return print({{"exit", answer.exit},
                   {"output", answer.output},
                   {"errors", answer.errors},
-                  {"done", answer.done},
+                  {"actions", answer.actions},
                   {"uplinks", uplinks}});
 }
 

@@ -18,10 +18,12 @@
 
 namespace linkbal {
 
-// `linkbal up`: the text of the configuration, since the daemon may not see the caller's files.
+// `linkbal up` and `linkbal plan`: the text of the configuration, since the daemon may not see the
+// caller's files.
 struct ApplyRequest {
     std::string file; // for messages
     std::string text;
+    bool only_plan = false; // tells what it would do, and does not
     bool operator==(const ApplyRequest&) const = default;
 };
 struct RemoveRequest { // `linkbal down`: the daemon ends with it
@@ -55,7 +57,8 @@ struct Answer {
     int exit = 0;                      // exit status for the command
     std::vector<std::string> output{}; // lines for standard output
     std::vector<std::string> errors{}; // lines for standard error
-    std::vector<std::string> done{};   // actions, in the notation of `plan`
+    // Actions, done or only planned, in the notation of `plan`: lines of each.
+    std::vector<std::vector<std::string>> actions{};
     std::vector<WatchedUplink> uplinks{};
     bool operator==(const Answer&) const = default;
 };

@@ -25,6 +25,7 @@ struct RememberedUplink {
     std::array<std::optional<IpAddress>, 2> gateways{};
     bool retired = false;                     // no longer configured, kept for its open connections
     bool drained = false;                     // by a command
+    bool brought_up = false;                  // by its commands
     std::optional<uint32_t> ordered_weight{}; // by a command, in place of configured_weight
     uint32_t configured_weight = 0;
     // By Family, when this was written: open connections could go on, new ones came.

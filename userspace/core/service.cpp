@@ -29,18 +29,22 @@ std::vector<Uplink*> lowest_tier(std::vector<Uplink>& uplinks, Predicate eligibl
     return chosen;
 }
 
-// Nobody is good: what served last has been good the longest.
+// Nobody is good: what served last has been good the longest, and without carrier nothing goes at all.
 std::vector<Uplink*> last_resort(std::vector<Uplink>& uplinks, const Memory& memory,
                                  size_t family) {
     const auto could = [&](const Uplink& uplink) {
-        return uplink.paths.at(family) && !uplink.retired && !uplink.drained;
+        return uplink.paths.at(family) && uplink.ready && !uplink.retired && !uplink.drained;
     };
     std::vector<Uplink*> chosen;
     for (Uplink& uplink : uplinks) {
         const RememberedUplink* known = remembered(memory, uplink);
-        if (could(uplink) && known != nullptr && known->served.at(family)) {
+        if (could(uplink) && uplink.carrier && known != nullptr && known->served.at(family)) {
             chosen.push_back(&uplink);
         }
+    }
+    if (chosen.empty()) {
+        chosen = lowest_tier(uplinks,
+                             [&](const Uplink& uplink) { return could(uplink) && uplink.carrier; });
     }
     return chosen.empty() ? lowest_tier(uplinks, could) : chosen;
 }
@@ -66,8 +70,8 @@ void choose_service(std::vector<Uplink>& uplinks, const FailoverConfig& failover
     for (const Family of : families) {
         const auto family = static_cast<size_t>(of);
         for (Uplink& uplink : uplinks) {
-            uplink.carries.at(family) =
-                uplink.paths.at(family) && conditions.of(uplink.name).good.at(family);
+            uplink.carries.at(family) = uplink.paths.at(family) && uplink.ready &&
+                                        conditions.of(uplink.name).good.at(family);
             uplink.serves.at(family) = false;
         }
         auto chosen = lowest_tier(uplinks, [&](const Uplink& uplink) {

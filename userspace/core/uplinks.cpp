@@ -180,6 +180,8 @@ void add_knowledge(Uplink& uplink, const RememberedUplink* known,
         uplink.ordered_weight = known->ordered_weight;
     }
     uplink.weight = uplink.ordered_weight.value_or(uplink.configured_weight);
+    uplink.ready = condition.ready;
+    uplink.brought_up = condition.brought_up || (known != nullptr && known->brought_up);
     uplink.gateway_answers = condition.gateway_answers.value_or(
         known != nullptr ? known->gateway_answers : std::array<bool, 2>{});
 }
@@ -196,6 +198,7 @@ Result<Uplink> resolve_one(const UplinkConfig& config, const Facts& facts, bool 
         return watched ? Result<Uplink>(uplink)
                        : fail("uplink {}: there is no interface {}", config.name, config.interface);
     }
+    uplink.carrier = interface->running;
     for (const Family family : families) {
         uplink.paths[static_cast<size_t>(family)] = path_of(config, *interface, facts, family);
     }

@@ -32,6 +32,9 @@ struct Uplink {
     bool retired = false; // no longer configured; carries its open connections to their end
     // A command has taken it out of service; its open connections go on.
     bool drained = false;
+    bool carrier = true;                    // of its interface
+    bool ready = true;                      // its bring-up is not under way or failed
+    bool brought_up = false;                // by its commands
     std::optional<uint32_t> ordered_weight; // by a command, in place of the configured one
     uint32_t configured_weight = 1;
     std::array<std::optional<UplinkPath>, 2> paths; // by Family; empty: there is no way out

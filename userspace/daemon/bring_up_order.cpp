@@ -2,6 +2,7 @@
 #include "daemon/bring_up_order.h"
 
 #include <algorithm>
+#include <map>
 
 #include "daemon/log.h"
 #include "util/clock.h"
@@ -13,11 +14,11 @@ namespace {
 constexpr std::chrono::seconds first_pause{30};
 constexpr std::chrono::seconds longest_pause{600};
 
+} // namespace
+
 bool has_commands(const UplinkConfig& uplink) {
     return !uplink.bring_up.empty() || !uplink.log_in.empty() || !uplink.test.empty();
 }
-
-} // namespace
 
 // Shared with the coroutines, which may outlive their owner by a moment.
 struct BringUpOrder::State {
@@ -25,14 +26,14 @@ struct BringUpOrder::State {
         : context(&context_of_all), instance(std::move(name)), callbacks(std::move(functions)) {}
 
     struct Link {
-        bool running = false;
+        bool on_its_way = false; // waits for its turn, or its commands run
         std::chrono::seconds pause = first_pause;
-        std::shared_ptr<asio::steady_timer> again;
+        std::shared_ptr<asio::steady_timer> again; // none: nothing to try again
     };
     asio::io_context* context;
     std::string instance;
     Callbacks callbacks;
-    Processes* processes = nullptr; // none: stopped
+    Processes* processes = nullptr; // none: the owner is gone
     Changes* changes = nullptr;
     std::map<std::string, Link> links;
 };
@@ -46,72 +47,78 @@ BringUpOrder::BringUpOrder(asio::io_context& context, std::string instance, Call
 
 BringUpOrder::~BringUpOrder() {
     state_->processes = nullptr;
-    for (auto& [name, link] : state_->links) {
-        if (link.again) {
-            link.again->cancel();
-        }
-    }
+    state_->links.clear();
 }
 
-void BringUpOrder::start(std::vector<UplinkConfig> uplinks) {
-    std::erase_if(uplinks, [](const UplinkConfig& uplink) { return !has_commands(uplink); });
-    for (const UplinkConfig& uplink : uplinks) {
-        state_->callbacks.ready(uplink.name, "waits for its turn to be brought up");
+void BringUpOrder::start(const std::vector<std::string>& uplinks) {
+    std::vector<std::string> in_order;
+    for (const std::string& uplink : uplinks) {
+        State::Link& link = state_->links[uplink];
+        if (!link.on_its_way && !link.again) {
+            link.on_its_way = true;
+            in_order.push_back(uplink);
+            state_->callbacks.ready(uplink, "waits for its turn to be brought up");
+        }
     }
-    asio::co_spawn(*context_, one_after_the_other(state_, std::move(uplinks)), asio::detached);
+    if (!in_order.empty()) {
+        asio::co_spawn(*context_, one_after_the_other(state_, std::move(in_order)), asio::detached);
+    }
 }
 
 asio::awaitable<void> BringUpOrder::one_after_the_other(std::shared_ptr<State> state,
-                                                        std::vector<UplinkConfig> uplinks) {
-    for (const UplinkConfig& uplink : uplinks) {
+                                                        std::vector<std::string> uplinks) {
+    for (const std::string& uplink : uplinks) {
         co_await bring_up(state, uplink);
     }
 }
 
-asio::awaitable<void> BringUpOrder::bring_up(std::shared_ptr<State> state, UplinkConfig uplink) {
-    if (state->processes == nullptr) {
+asio::awaitable<void> BringUpOrder::bring_up(std::shared_ptr<State> state, std::string uplink) {
+    const auto config =
+        state->processes != nullptr ? state->callbacks.config(uplink) : std::nullopt;
+    if (!config) {
+        state->links.erase(uplink);
         co_return;
     }
-    state->links[uplink.name].running = true;
-    const auto place = [state, name = uplink.name] { return state->callbacks.place(name); };
+    state->links[uplink].on_its_way = true;
     BringUp job{.instance = state->instance,
-                .uplink = uplink,
-                .mark = state->callbacks.mark(uplink.name),
+                .uplink = *config,
+                .mark = state->callbacks.mark(uplink),
                 .processes = state->processes,
                 .changes = state->changes,
-                .place = place};
+                .place = [state, uplink] { return state->callbacks.place(uplink); }};
     const Status done = co_await bring_up_link(std::move(job));
     if (state->processes == nullptr) {
         co_return;
     }
-    state->links[uplink.name].running = false;
-    if (done) {
-        state->links[uplink.name].pause = first_pause;
-        log_event(spdlog::level::info, "brought up", {{"uplink", uplink.name}});
-        state->callbacks.ready(uplink.name, std::nullopt);
-        co_return;
-    }
-    log_event(spdlog::level::warn, "not brought up",
-              {{"uplink", uplink.name}, {"reason", done.error().message}});
-    state->callbacks.ready(uplink.name, done.error().message);
+    state->links[uplink].on_its_way = false;
+    // Whatever the commands say, the link is up only when it is seen to be: on_up() ends the trying.
     try_again(state, uplink);
+    if (done) {
+        log_event(spdlog::level::info, "brought up", {{"uplink", uplink}});
+        state->callbacks.ready(uplink, std::nullopt);
+    } else {
+        log_event(spdlog::level::warn, "not brought up",
+                  {{"uplink", uplink}, {"reason", done.error().message}});
+        state->callbacks.ready(uplink, done.error().message);
+    }
 }
 
-void BringUpOrder::try_again(const std::shared_ptr<State>& state, const UplinkConfig& uplink) {
-    State::Link& link = state->links[uplink.name];
+void BringUpOrder::try_again(const std::shared_ptr<State>& state, const std::string& uplink) {
+    State::Link& link = state->links[uplink];
     link.again = std::make_shared<asio::steady_timer>(*state->context, link.pause);
     link.pause = std::min(2 * link.pause, longest_pause);
-    link.again->async_wait([state, uplink, timer = link.again](const error_code& error) {
+    link.again->async_wait([state, uplink](const error_code& error) {
         if (!error && state->processes != nullptr) {
+            state->links[uplink].again.reset();
             asio::co_spawn(*state->context, bring_up(state, uplink), asio::detached);
         }
     });
 }
 
-void BringUpOrder::on_down(const UplinkConfig& uplink) {
-    State::Link& link = state_->links[uplink.name];
-    const bool waiting = link.again && link.again->expiry() > Clock::now();
-    if (has_commands(uplink) && !link.running && !waiting) {
+void BringUpOrder::on_down(const std::string& uplink) {
+    const auto config = state_->callbacks.config(uplink);
+    State::Link& link = state_->links[uplink];
+    if (config && has_commands(*config) && !link.on_its_way && !link.again) {
         try_again(state_, uplink);
     }
 }
@@ -119,9 +126,7 @@ void BringUpOrder::on_down(const UplinkConfig& uplink) {
 void BringUpOrder::on_up(const std::string& uplink) {
     State::Link& link = state_->links[uplink];
     link.pause = first_pause;
-    if (link.again) {
-        link.again->cancel();
-    }
+    link.again.reset(); // which cancels it
 }
 
 } // namespace linkbal

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Brings links up by their commands: in order at the start, and again when they fail.
+// Brings links up by their commands: in order at first, and again when they fail.
 #pragma once
 
 #include "daemon/asio.h"
 
-#include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,9 +17,13 @@
 
 namespace linkbal {
 
+bool has_commands(const UplinkConfig& uplink);
+
 class BringUpOrder {
   public:
     struct Callbacks {
+        // As configured now; empty: no longer.
+        std::function<std::optional<UplinkConfig>(const std::string& uplink)> config;
         std::function<Result<LinkPlace>(const std::string& uplink)> place;
         std::function<uint32_t(const std::string& uplink)> mark; // of its packets
         // Empty: the link may be used. Otherwise why not.
@@ -31,11 +34,10 @@ class BringUpOrder {
     BringUpOrder& operator=(const BringUpOrder&) = delete;
     ~BringUpOrder();
 
-    // Those of `uplinks` that have commands, one after the other.
-    void start(std::vector<UplinkConfig> uplinks);
-    // A link that was used is down: after a while its commands run again, if it has any.
-    void on_down(const UplinkConfig& uplink);
-    // It is up, whoever did it.
+    // One after the other. Those that are on their way already are passed over.
+    void start(const std::vector<std::string>& uplinks);
+    // A link is down: after a while its commands run again, if it has any, unless it is up by then.
+    void on_down(const std::string& uplink);
     void on_up(const std::string& uplink);
     // Links may be where they were not.
     void notify() { changes_.notify(); }
@@ -44,9 +46,9 @@ class BringUpOrder {
   private:
     struct State;
     static asio::awaitable<void> one_after_the_other(std::shared_ptr<State> state,
-                                                     std::vector<UplinkConfig> uplinks);
-    static asio::awaitable<void> bring_up(std::shared_ptr<State> state, UplinkConfig uplink);
-    static void try_again(const std::shared_ptr<State>& state, const UplinkConfig& uplink);
+                                                     std::vector<std::string> uplinks);
+    static asio::awaitable<void> bring_up(std::shared_ptr<State> state, std::string uplink);
+    static void try_again(const std::shared_ptr<State>& state, const std::string& uplink);
 
     asio::io_context* context_;
     Changes changes_;

@@ -32,7 +32,7 @@ class PrivateFiles {
 } // namespace
 
 ControlServer::ControlServer(asio::io_context& context, std::string path, Handler handle)
-    : path_(std::move(path)), acceptor_(context),
+    : path_(std::move(path)), acceptor_(context), pause_(context),
       handle_(std::make_shared<Handler>(std::move(handle))) {}
 
 ControlServer::~ControlServer() {
@@ -67,11 +67,22 @@ void ControlServer::accept() {
         if (error == asio::error::operation_aborted) {
             return; // and `this` may be gone
         }
-        if (!error) {
-            const auto executor = stream.get_executor();
-            asio::co_spawn(executor, serve(std::move(stream), handle_), asio::detached);
+        if (error) {
+            accept_later(); // no descriptor is left: at once it would be the same
+            return;
         }
+        const auto executor = stream.get_executor();
+        asio::co_spawn(executor, serve(std::move(stream), handle_), asio::detached);
         accept();
+    });
+}
+
+void ControlServer::accept_later() {
+    pause_.expires_after(std::chrono::seconds(1));
+    pause_.async_wait([this](const error_code& error) {
+        if (!error) {
+            accept();
+        }
     });
 }
 

@@ -63,16 +63,22 @@ tl::expected<Config, Refusal> read_config(std::string_view text, const std::stri
 Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
     : options_(std::move(options)), config_(std::move(config)), reconciler_(std::move(gateway)),
       service_(context_), hooks_(context_, config_.hooks, options_.instance),
-      links_(context_, options_.instance, [this] { request(Urgency::at_once); }),
+      links_(context_, options_.instance, [this] { look(Urgency::at_once); }),
       bring_up_(context_, options_.instance,
-                {.place = [this](const std::string& uplink) { return links_.place(uplink); },
+                {.config = [this](const std::string& uplink) { return config_of(uplink); },
+                 .place = [this](const std::string& uplink) { return links_.place(uplink); },
                  .mark = [this](const std::string& uplink) { return links_.mark(uplink); },
                  .ready =
                      [this](const std::string& uplink, std::optional<std::string> reason) {
-                         links_.set_not_ready(uplink, std::move(reason));
-                         request(Urgency::at_once);
+                         links_.set_ready(uplink, std::move(reason));
+                         look(Urgency::at_once);
                      }}),
       signals_(context_, SIGINT, SIGTERM, SIGHUP), timer_(context_), retry_(first_retry) {}
+
+std::optional<UplinkConfig> Daemon::config_of(const std::string& uplink) const {
+    const auto found = std::ranges::find(config_.uplinks, uplink, &UplinkConfig::name);
+    return found == config_.uplinks.end() ? std::nullopt : std::optional(*found);
+}
 
 Status Daemon::open() {
     auto lock = lock_for_daemon(options_.instance);
@@ -83,10 +89,10 @@ Status Daemon::open() {
     // Before the first look: what changes after it is heard.
     auto events = KernelEvents::open(context_, options_.instance, reconciler_.route_port(),
                                      [this](Urgency urgency) {
-                                         if (urgency == Urgency::at_once) {
+                                         if (urgency == Urgency::moved) {
                                              reconciler_.expect_changes();
                                          }
-                                         request(urgency);
+                                         look(urgency);
                                      });
     if (!events) {
         return tl::unexpected(events.error());
@@ -110,10 +116,10 @@ tl::expected<void, Refusal> Daemon::run() {
     const bool takes_over = !memory->uplinks.empty();
     links_.configure(config_);
     links_.remember(*memory);
-    if (!takes_over) {
-        bring_up_.start(config_.uplinks);
-    }
-    const auto first = pass_with(config_, options_.file, nullptr);
+    bring_up_.start(links_.to_bring_up());
+    // What is at work goes on to be looked after, even if something contradicts it by now.
+    const auto first =
+        pass_with(takes_over ? Reconciler::Occasion::routine : Reconciler::Occasion::request);
     if (!first) {
         return tl::unexpected(first.error());
     }
@@ -123,7 +129,16 @@ tl::expected<void, Refusal> Daemon::run() {
     pass_at(Clock::now() + look_around);
     ServiceManager::ready(fmt::format("{} uplinks", config_.uplinks.size()));
     context_.run();
-    return {};
+    return end();
+}
+
+// Nothing of the daemon stays; below /run not even the directory, if nothing else is there.
+tl::expected<void, Refusal> Daemon::end() {
+    server_.reset();
+    lock_->remove();
+    (void)InstanceLock::acquire(options_.instance, std::chrono::seconds(1));
+    return removal_ ? tl::expected<void, Refusal>{}
+                    : tl::unexpected(Refusal{.mistakes = {}, .error = removal_.error()});
 }
 
 void Daemon::await_signals() {
@@ -141,9 +156,7 @@ void Daemon::on_signal(int signal) {
         return;
     }
     if (options_.down_on_exit) {
-        if (const auto removed = reconciler_.remove(); !removed) {
-            spdlog::error("{}", removed.error().message);
-        }
+        removal_ = reconciler_.remove();
     }
     stop();
 }
@@ -151,32 +164,34 @@ void Daemon::on_signal(int signal) {
 void Daemon::stop() {
     ServiceManager::stopping();
     bring_up_.stop();
-    server_.reset();
     events_.reset();
-    lock_->remove();
     context_.stop();
 }
 
 void Daemon::reload() {
     ServiceManager::reloading();
-    auto config = load_config(options_.file);
-    const auto applied = config ? pass_with(*config, options_.file, nullptr)
-                                : tl::expected<Reconciler::Pass, Refusal>(tl::unexpected(
-                                      Refusal{.mistakes = config.error(), .error = {}}));
-    if (!applied) {
+    const auto config = load_config(options_.file);
+    const auto applied =
+        config ? change_to(*config, options_.file)
+               : Outcome(tl::unexpected(Refusal{.mistakes = config.error(), .error = {}}));
+    if (applied) {
+        spdlog::info("reloaded {}: {} changes", options_.file, applied->actions.size());
+    } else {
         for (const std::string& line : lines_of(applied.error())) {
             spdlog::error("{}", line);
         }
         spdlog::error("the configuration is not changed: the one before goes on");
-    } else {
-        spdlog::info("reloaded {}: {} changes", options_.file, applied->done.size());
     }
     ServiceManager::ready(applied ? fmt::format("{} uplinks", config_.uplinks.size())
                                   : "a bad configuration was refused, the one before goes on");
 }
 
-void Daemon::request(Urgency urgency) {
-    pass_at(Clock::now() + (urgency == Urgency::at_once ? std::chrono::milliseconds(0) : soon));
+// What is not about a link of ours may come thousands of times a minute, from a routing daemon: to
+// look at it takes a twentieth of the time at most.
+void Daemon::look(Urgency urgency) {
+    constexpr int rest = 20;
+    const auto pause = std::max<Clock::duration>(soon, rest * effort_);
+    pass_at(Clock::now() + (urgency == Urgency::soon ? pause : Clock::duration{}));
 }
 
 void Daemon::pass_at(Time when) {
@@ -194,7 +209,7 @@ void Daemon::pass_at(Time when) {
 
 void Daemon::pass() {
     next_pass_ = Time::max();
-    const auto done = pass_with(config_, options_.file, nullptr);
+    const auto done = pass_with(Reconciler::Occasion::routine);
     if (done) {
         retry_ = first_retry;
         pass_at(done->postponed.value_or(Clock::now() + look_around));
@@ -207,29 +222,44 @@ void Daemon::pass() {
     retry_ = std::min(2 * retry_, longest_retry);
 }
 
-// With another configuration than the one at work, this makes it that if all goes well.
-tl::expected<Reconciler::Pass, Refusal>
-Daemon::pass_with(const Config& config, const std::string& file, const UplinkRequest* request) {
-    const auto judge = [&](const Facts& facts) {
+// From what is seen to what is known of the links, and what a command asks for on top.
+Reconciler::Judge Daemon::judge(const UplinkRequest* request) {
+    return [this, request](const Facts& facts) {
         Conditions conditions = links_.conditions(facts);
         if (request != nullptr) {
             order(conditions.uplinks[request->uplink], *request);
         }
         return conditions;
     };
-    auto done = reconciler_.pass(config, file, judge);
+}
+
+Daemon::Outcome Daemon::pass_with(Reconciler::Occasion occasion, const UplinkRequest* request) {
+    const Time begin = Clock::now();
+    auto done = reconciler_.pass(occasion, config_, options_.file, judge(request));
+    effort_ = Clock::now() - begin;
     if (done) {
-        settle(*done, config);
+        settle(*done);
     }
     return done;
 }
 
-void Daemon::settle(const Reconciler::Pass& pass, const Config& config) {
-    if (&config != &config_) {
-        config_ = config;
+// All goes well, or the configuration before goes on.
+Daemon::Outcome Daemon::change_to(const Config& config, const std::string& file) {
+    links_.configure(config);
+    auto done = reconciler_.pass(Reconciler::Occasion::request, config, file, judge());
+    if (!done) {
         links_.configure(config_);
-        hooks_.reconfigure(config_.hooks);
+        look(Urgency::at_once);
+        return done;
     }
+    config_ = config;
+    hooks_.reconfigure(config_.hooks);
+    settle(*done);
+    bring_up_.start(links_.to_bring_up());
+    return done;
+}
+
+void Daemon::settle(const Reconciler::Pass& pass) {
     if (pass.programs_loaded) {
         links_.open_maps_again();
     }
@@ -249,12 +279,10 @@ void Daemon::tell(const LinkChange& change) {
                {"previous", change.previous},
                {"reason", change.reason}});
     hooks_.changed(change);
-    const auto uplink = std::ranges::find(config_.uplinks, change.link.uplink, &UplinkConfig::name);
     if (change.event == LinkEvent::up) {
         bring_up_.on_up(change.link.uplink);
-    } else if (change.event == LinkEvent::down && uplink != config_.uplinks.end() &&
-               !change.previous.empty()) {
-        bring_up_.on_down(*uplink);
+    } else if (change.event == LinkEvent::down) {
+        bring_up_.on_down(change.link.uplink);
     }
 }
 
@@ -276,15 +304,23 @@ Answer Daemon::apply(const ApplyRequest& request) {
     if (!config) {
         return refused(config.error());
     }
-    const auto done = pass_with(*config, request.file, nullptr);
+    if (request.only_plan) {
+        return plan(*config, request.file);
+    }
+    const auto done = change_to(*config, request.file);
     if (!done) {
         return refused(done.error());
     }
-    const std::string summary = done->done.empty()
-                                    ? "nothing to do"
-                                    : fmt::format("up: {} uplinks, {} changes",
-                                                  done->desired.uplinks.size(), done->done.size());
-    return {.output = {summary}, .done = done->done};
+    const std::string summary =
+        done->actions.empty() ? "nothing to do"
+                              : fmt::format("up: {} uplinks, {} changes",
+                                            done->desired.uplinks.size(), done->actions.size());
+    return {.output = {summary}, .actions = done->actions};
+}
+
+Answer Daemon::plan(const Config& config, const std::string& file) {
+    const auto planned = reconciler_.preview(config, file, judge());
+    return planned ? Answer{.actions = planned->actions} : refused(planned.error());
 }
 
 Answer Daemon::remove() {
@@ -301,16 +337,20 @@ Answer Daemon::remove() {
 }
 
 Answer Daemon::obey(const UplinkRequest& order) {
-    const auto uplink = std::ranges::find(config_.uplinks, order.uplink, &UplinkConfig::name);
-    if (uplink == config_.uplinks.end()) {
+    if (!config_of(order.uplink)) {
         return {.exit = wrong,
                 .errors = {fmt::format("linkbal: there is no uplink {}", order.uplink)}};
     }
-    const auto done = pass_with(config_, options_.file, &order);
+    const auto done = pass_with(Reconciler::Occasion::request, &order);
     if (!done) {
         return refused(done.error());
     }
-    return {.done = done->done};
+    if (order.order == UplinkRequest::Order::weight) {
+        if (const auto change = links_.weight_change(order.uplink)) {
+            tell(*change);
+        }
+    }
+    return {.actions = done->actions};
 }
 
 } // namespace linkbal

@@ -19,6 +19,7 @@
 #include "daemon/links.h"
 #include "daemon/reconciler.h"
 #include "daemon/service.h"
+#include "util/clock.h"
 #include "util/lock_file.h"
 
 namespace linkbal {
@@ -34,28 +35,33 @@ class Daemon {
     Daemon(DaemonOptions options, Config config, Gateway gateway);
 
     // Takes over or sets up, then stays until a signal or `down` ends it. The refusal is that of the
-    // first pass; later ones are logged and tried again.
+    // first pass or of the removal at the end; others are logged and tried again.
     tl::expected<void, Refusal> run();
 
   private:
+    using Outcome = tl::expected<Reconciler::Pass, Refusal>;
+
     Status open();
-    tl::expected<void, Refusal> first_pass();
+    tl::expected<void, Refusal> end();
     void await_signals();
     void on_signal(int signal);
     void stop();
     void reload();
 
     // A pass at once, or soon; what is asked for meanwhile is done by the same one.
-    void request(Urgency urgency);
+    void look(Urgency urgency);
     void pass_at(Time when);
     void pass();
-    tl::expected<Reconciler::Pass, Refusal> pass_with(const Config& config, const std::string& file,
-                                                      const UplinkRequest* request);
-    void settle(const Reconciler::Pass& pass, const Config& config);
+    Outcome pass_with(Reconciler::Occasion occasion, const UplinkRequest* request = nullptr);
+    Outcome change_to(const Config& config, const std::string& file);
+    [[nodiscard]] Reconciler::Judge judge(const UplinkRequest* request = nullptr);
+    void settle(const Reconciler::Pass& pass);
     void tell(const LinkChange& change);
+    [[nodiscard]] std::optional<UplinkConfig> config_of(const std::string& uplink) const;
 
     Answer answer(const Request& request);
     Answer apply(const ApplyRequest& request);
+    Answer plan(const Config& config, const std::string& file);
     Answer remove();
     Answer obey(const UplinkRequest& order);
 
@@ -72,9 +78,10 @@ class Daemon {
     asio::steady_timer timer_; // of the next pass
     Time next_pass_ = Time::max();
     std::chrono::milliseconds retry_;
+    Clock::duration effort_{};     // of the last pass
+    Result<bool> removal_ = false; // with --down-on-exit; an error: it failed
     std::unique_ptr<KernelEvents> events_;
     std::unique_ptr<ControlServer> server_;
-    bool removed_ = false; // by `down`
 };
 
 } // namespace linkbal

@@ -2,6 +2,7 @@
 #include "daemon/kernel_events.h"
 
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -12,6 +13,13 @@
 #include "kernel/netlink_attributes.h"
 
 namespace linkbal {
+
+namespace {
+
+constexpr unsigned up = IFF_UP;
+constexpr unsigned running = IFF_RUNNING;
+
+} // namespace
 
 struct KernelEvents::Source {
     Source(asio::io_context& context, EventSocket opened, KernelEvents* reader)
@@ -58,10 +66,10 @@ Result<std::unique_ptr<KernelEvents>> KernelEvents::open(asio::io_context& conte
 
 void KernelEvents::follow(const std::vector<std::string>& devices, const Facts& facts) {
     devices_ = {devices.begin(), devices.end()};
-    indexes_.clear();
+    flags_.clear();
     for (const Interface& interface : facts.interfaces) {
         if (devices_.contains(interface.name)) {
-            indexes_.insert(interface.index);
+            flags_[interface.index] = (interface.up ? up : 0U) | (interface.running ? running : 0U);
         }
     }
 }
@@ -82,7 +90,7 @@ void KernelEvents::read(Source& source) {
         spdlog::error("{}", complete.error().message);
     } else if (!*complete) {
         spdlog::info("the kernel's events came faster than they were read: looking at everything");
-        say(Urgency::at_once);
+        say(Urgency::moved);
     }
 }
 
@@ -105,17 +113,27 @@ void KernelEvents::judge(const nlmsghdr& message) {
     }
 }
 
+// Drivers say much that is no news: a link of ours matters when it appears, goes, or is switched.
 void KernelEvents::judge_link(const nlmsghdr& message) {
     const auto* header = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
-    const Attributes attributes(&message, sizeof(*header));
-    const bool ours = indexes_.contains(static_cast<uint32_t>(header->ifi_index)) ||
-                      devices_.contains(attributes.text(IFLA_IFNAME));
-    say(ours ? Urgency::at_once : Urgency::soon);
+    const auto known = flags_.find(static_cast<uint32_t>(header->ifi_index));
+    if (known == flags_.end()) {
+        const Attributes attributes(&message, sizeof(*header));
+        say(devices_.contains(attributes.text(IFLA_IFNAME)) ? Urgency::moved : Urgency::soon);
+        return;
+    }
+    const unsigned now = header->ifi_flags & (up | running);
+    if (message.nlmsg_type == RTM_DELLINK || now != known->second) {
+        known->second = now;
+        say(Urgency::moved);
+    } else {
+        say(Urgency::soon); // its name, perhaps
+    }
 }
 
 void KernelEvents::judge_address(const nlmsghdr& message) {
     const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
-    say(indexes_.contains(header->ifa_index) ? Urgency::at_once : Urgency::soon);
+    say(flags_.contains(header->ifa_index) ? Urgency::moved : Urgency::soon);
 }
 
 void KernelEvents::judge_route(const nlmsghdr& message) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -19,7 +20,8 @@ namespace linkbal {
 
 enum class Urgency : uint8_t {
     soon,    // something that decisions may depend on, or that is ours
-    at_once, // a link of ours: its carrier, addresses, default route
+    at_once, // a default route that leads through a link
+    moved,   // a link of ours: its carrier, its addresses; the kernel takes routes away with them
 };
 
 class KernelEvents {
@@ -55,7 +57,7 @@ class KernelEvents {
     uint32_t own_port_;
     OnEvent on_event_;
     std::set<std::string, std::less<>> devices_;
-    std::set<uint32_t> indexes_;
+    std::map<uint32_t, unsigned> flags_; // of the devices, by index: IFF_UP and IFF_RUNNING
     std::vector<std::shared_ptr<Source>> sources_;
 };
 

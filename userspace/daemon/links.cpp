@@ -2,9 +2,13 @@
 #include "daemon/links.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <spdlog/spdlog.h>
+
+#include "daemon/bring_up_order.h"
+#include "daemon/log.h"
 
 namespace linkbal {
 
@@ -44,6 +48,24 @@ LinkPlace place_of(const Uplink& uplink, uint32_t mark_mask) {
     return place;
 }
 
+LinkEvent event_of(const std::optional<LinkState>& before, const LinkState& now) {
+    switch (now.state) {
+    case UplinkState::down:
+        return LinkEvent::down;
+    case UplinkState::draining:
+        return LinkEvent::drain;
+    case UplinkState::up:
+        break;
+    }
+    return before && before->state == UplinkState::draining ? LinkEvent::resume : LinkEvent::up;
+}
+
+void log_family(const std::string& uplink, Family family, const FamilyFitness& fitness) {
+    log_event(fitness.good ? spdlog::level::info : spdlog::level::warn,
+              fitness.good ? "family is good" : "family is bad",
+              {{"uplink", uplink}, {"family", family_name(family)}, {"reason", fitness.reason}});
+}
+
 } // namespace
 
 Links::Links(asio::io_context& context, const std::string& instance,
@@ -69,6 +91,7 @@ void Links::configure(const Config& config) {
 void Links::remember(const Memory& memory) {
     for (const RememberedUplink& known : memory.uplinks) {
         if (const auto link = links_.find(known.name); link != links_.end() && !known.retired) {
+            link->second.brought_up = known.brought_up;
             for (size_t family = 0; family < known.carried.size(); ++family) {
                 const bool good = known.carried.at(family);
                 link->second.good.at(family) = good;
@@ -102,12 +125,21 @@ Conditions Links::conditions(const Facts& facts) {
         const Interface* interface = facts.interface(link.config.interface);
         link.interface = interface != nullptr ? std::optional(*interface) : std::nullopt;
         const auto fitness = link_fitness(observation(link), link.good);
-        link.good = {fitness[0].good, fitness[1].good};
+        for (const Family family : families) {
+            const auto index = static_cast<size_t>(family);
+            if (std::exchange(link.good.at(index), fitness.at(index).good) !=
+                    fitness.at(index).good &&
+                link.uplink && link.uplink->paths.at(index)) {
+                log_family(name, family, fitness.at(index));
+            }
+        }
         for (size_t family = 0; family < link.watches.size(); ++family) {
             const auto& watch = link.watches.at(family);
             link.before.at(family).gateway_answers |= watch && watch->has_answered();
         }
         conditions.uplinks[name] = {.good = link.good,
+                                    .ready = !link.not_ready,
+                                    .brought_up = link.brought_up,
                                     .gateway_answers = std::array{link.before[0].gateway_answers,
                                                                   link.before[1].gateway_answers}};
     }
@@ -181,6 +213,7 @@ void Links::settle_watches(Link& link, const Uplink& uplink) {
 void Links::watch(Link& link, const Uplink& uplink, Family family) {
     const auto index = static_cast<size_t>(family);
     const Family other = family == Family::ipv4 ? Family::ipv6 : Family::ipv4;
+    link.cut_off.at(index) = false;
     if (!has_targets(link.config.health, uplink, family) &&
         has_targets(link.config.health, uplink, other)) {
         return;
@@ -199,7 +232,6 @@ void Links::watch(Link& link, const Uplink& uplink, Family family) {
         return;
     }
     link.before.at(index).verdict = Verdict::unknown;
-    link.cut_off.at(index) = false;
     link.watches.at(index) = *std::move(made);
 }
 
@@ -223,9 +255,7 @@ std::optional<LinkChange> Links::settle_state(Link& link) const {
     if (before && before->state == now.state) {
         return std::nullopt;
     }
-    LinkChange change{.event = now.state == UplinkState::down ? LinkEvent::down
-                               : now.state == UplinkState::up ? LinkEvent::up
-                                                              : LinkEvent::drain,
+    LinkChange change{.event = event_of(before, now),
                       .link = place_of(*link.uplink, mark_mask_),
                       .state = std::string(uplink_state_name(now.state)),
                       .previous = {},
@@ -234,6 +264,20 @@ std::optional<LinkChange> Links::settle_state(Link& link) const {
         change.previous = uplink_state_name(before->state);
     }
     return change;
+}
+
+std::optional<LinkChange> Links::weight_change(const std::string& uplink) const {
+    const auto link = links_.find(uplink);
+    if (link == links_.end() || !link->second.uplink) {
+        return std::nullopt;
+    }
+    const LinkState state = state_now(link->second);
+    const std::string word(uplink_state_name(state.state));
+    return LinkChange{.event = LinkEvent::weight,
+                      .link = place_of(*link->second.uplink, mark_mask_),
+                      .state = word,
+                      .previous = word,
+                      .reason = fmt::format("weight {}", link->second.uplink->weight)};
 }
 
 void Links::on_judgement(const std::string& uplink, Family family, const Judgement& judgement) {
@@ -247,10 +291,20 @@ void Links::on_judgement(const std::string& uplink, Family family, const Judgeme
     }
 }
 
-void Links::set_not_ready(const std::string& uplink, std::optional<std::string> reason) {
+void Links::set_ready(const std::string& uplink, std::optional<std::string> reason) {
     if (const auto link = links_.find(uplink); link != links_.end()) {
+        link->second.brought_up |= !reason;
         link->second.not_ready = std::move(reason);
     }
+}
+
+std::vector<std::string> Links::to_bring_up() const {
+    std::vector<std::string> names;
+    std::ranges::copy_if(order_, std::back_inserter(names), [&](const std::string& name) {
+        const Link& link = links_.at(name);
+        return has_commands(link.config) && !link.brought_up;
+    });
+    return names;
 }
 
 Result<LinkPlace> Links::place(const std::string& uplink) const {

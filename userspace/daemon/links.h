@@ -42,9 +42,13 @@ class Links {
     // changed.
     std::vector<LinkChange> settle(const Desired& desired, uint32_t mark_mask);
 
-    // A link may not be used yet, and why; empty: it may.
-    void set_not_ready(const std::string& uplink, std::optional<std::string> reason);
+    // A link may not be used yet, and why; empty: it has been brought up.
+    void set_ready(const std::string& uplink, std::optional<std::string> reason);
+    // Those with commands that have not been brought up, by this daemon or another one, in order.
+    [[nodiscard]] std::vector<std::string> to_bring_up() const;
 
+    // For hooks, after a command has changed the weight; empty: there is no such link.
+    [[nodiscard]] std::optional<LinkChange> weight_change(const std::string& uplink) const;
     // As it was settled last; an error says what is missing: "eth1 has no address and gateway".
     [[nodiscard]] Result<LinkPlace> place(const std::string& uplink) const;
     // Of the uplink's packets; 0 before it was settled.
@@ -60,6 +64,7 @@ class Links {
         std::optional<Uplink> uplink;         // as last settled
         std::array<bool, 2> good{true, true}; // by Family, as last judged
         std::optional<std::string> not_ready;
+        bool brought_up = false;
         std::optional<LinkState> state;
         // By Family; empty: no way out, or nothing to probe.
         std::array<std::optional<LinkWatch>, 2> watches;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/reconciler.h"
 
-#include <algorithm>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -14,6 +14,10 @@ namespace {
 // A command that is at work on the same instance without us takes less.
 constexpr std::chrono::seconds lock_patience{2};
 
+tl::unexpected<Refusal> refused(const Error& error) {
+    return tl::unexpected(Refusal{.mistakes = {}, .error = error});
+}
+
 } // namespace
 
 // The same is wanted as before, no link has moved, and yet it is not there.
@@ -22,18 +26,23 @@ bool Reconciler::is_repair(const Preparation& preparation) const {
            preparation.desired.ended.empty();
 }
 
-Status Reconciler::apply(const Preparation& preparation, Pass& pass) {
-    const bool repair = is_repair(preparation);
+Status Reconciler::apply(const Preparation& preparation, Occasion occasion, Pass& pass) {
+    const bool repair = is_repair(preparation) && occasion == Occasion::routine;
     if (repair && !budget_.take(Clock::now())) {
         pass.postponed = budget_.next();
+        if (!std::exchange(postponing_, true)) {
+            spdlog::warn(
+                "somebody keeps undoing what is ours: from now on it is put right once in a "
+                "while only");
+        }
         return {};
     }
     const auto progress = [&](const Action& action, const NotationContext& notation) {
         pass.programs_loaded |= std::holds_alternative<LoadPrograms>(action);
-        for (std::string& line : action_notation(action, notation)) {
+        pass.actions.push_back(action_notation(action, notation));
+        for (const std::string& line : pass.actions.back()) {
             spdlog::log(repair ? spdlog::level::warn : spdlog::level::debug, "{}{}",
                         repair ? "somebody else has undone this, putting it right: " : "", line);
-            pass.done.push_back(std::move(line));
         }
     };
     auto applied = gateway_.apply(preparation, progress);
@@ -47,34 +56,59 @@ Status Reconciler::apply(const Preparation& preparation, Pass& pass) {
     return applied;
 }
 
-tl::expected<Reconciler::Pass, Refusal>
-Reconciler::pass(const Config& config, const std::string& file, const Judge& judge) {
-    const auto refused = [](const Error& error) {
-        return tl::unexpected(Refusal{.mistakes = {}, .error = error});
-    };
-    const auto lock = InstanceLock::acquire(gateway_.instance(), lock_patience);
-    if (!lock) {
-        return refused(lock.error());
-    }
+tl::expected<Preparation, Refusal> Reconciler::prepare(Occasion occasion, const Config& config,
+                                                       const std::string& file, const Judge& judge,
+                                                       Pass& pass) {
     auto seen = gateway_.observe_now();
     if (!seen) {
         return refused(seen.error());
     }
-    const auto preparation = gateway_.prepare(config, file, *seen, judge(seen->facts));
+    pass.facts = seen->facts;
+    if (occasion == Occasion::request) {
+        return gateway_.prepare(config, file, *seen, judge(seen->facts));
+    }
+    auto preparation = gateway_.compare_with(config, *seen, judge(seen->facts));
+    return preparation ? tl::expected<Preparation, Refusal>(*std::move(preparation))
+                       : refused(preparation.error());
+}
+
+tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, const Config& config,
+                                                         const std::string& file,
+                                                         const Judge& judge) {
+    // What is routine can wait for whoever is at work; a request waits itself.
+    const bool request = occasion == Occasion::request;
+    const auto lock = InstanceLock::acquire(gateway_.instance(),
+                                            request ? lock_patience : std::chrono::seconds(0));
+    if (!lock) {
+        return refused(lock.error());
+    }
+    Pass done{};
+    const auto preparation = prepare(occasion, config, file, judge, done);
     if (!preparation) {
         return tl::unexpected(preparation.error());
     }
-    Pass done{.facts = std::move(seen->facts),
-              .desired = preparation->desired,
-              .done = {},
-              .postponed = std::nullopt};
+    done.desired = preparation->desired;
     if (!preparation->plan.empty() || preparation->to_remember) {
-        if (const auto applied = apply(*preparation, done); !applied) {
+        if (const auto applied = apply(*preparation, occasion, done); !applied) {
             return refused(applied.error());
         }
     } else {
         applied_ = preparation->desired.state;
         expecting_ = false;
+        postponing_ = false;
+    }
+    return done;
+}
+
+tl::expected<Reconciler::Pass, Refusal>
+Reconciler::preview(const Config& config, const std::string& file, const Judge& judge) {
+    Pass done{};
+    const auto preparation = prepare(Occasion::request, config, file, judge, done);
+    if (!preparation) {
+        return tl::unexpected(preparation.error());
+    }
+    for (const Action& action : preparation->plan) {
+        done.actions.push_back(action_notation(action, preparation->notation));
     }
     return done;
 }

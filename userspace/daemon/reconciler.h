@@ -23,9 +23,14 @@ class Reconciler {
     struct Pass {
         Facts facts;
         Desired desired;
-        std::vector<std::string> done; // actions, in the notation of `plan`
+        std::vector<std::vector<std::string>> actions; // in the notation of `plan`: lines of each
         bool programs_loaded = false;
         std::optional<Time> postponed; // repairs that wait, because there were too many
+    };
+    enum class Occasion : uint8_t {
+        routine, // something may have changed
+        request, // somebody asks for it: the configuration is held against the machine, and there is
+                 // no limit to repairs
     };
     // From what is seen to what is known of the links.
     using Judge = std::function<Conditions(const Facts&)>;
@@ -34,8 +39,11 @@ class Reconciler {
 
     // Looks, decides, and applies the difference. What others have undone since the last pass is put
     // right again and logged, within a budget.
-    tl::expected<Pass, Refusal> pass(const Config& config, const std::string& file,
-                                     const Judge& judge);
+    tl::expected<Pass, Refusal> pass(Occasion occasion, const Config& config,
+                                     const std::string& file, const Judge& judge);
+    // What a request would do.
+    tl::expected<Pass, Refusal> preview(const Config& config, const std::string& file,
+                                        const Judge& judge);
     // The links have moved: what the kernel has removed with them is not somebody's doing.
     void expect_changes() { expecting_ = true; }
     // Everything of ours goes.
@@ -45,12 +53,16 @@ class Reconciler {
     [[nodiscard]] uint32_t route_port() const { return gateway_.route_port(); }
 
   private:
-    Status apply(const Preparation& preparation, Pass& pass);
+    tl::expected<Preparation, Refusal> prepare(Occasion occasion, const Config& config,
+                                               const std::string& file, const Judge& judge,
+                                               Pass& pass);
+    Status apply(const Preparation& preparation, Occasion occasion, Pass& pass);
     [[nodiscard]] bool is_repair(const Preparation& preparation) const;
 
     Gateway gateway_;
     std::optional<GatewayState> applied_;
     bool expecting_ = true;
+    bool postponing_ = false;
     RepairBudget budget_;
 };
 

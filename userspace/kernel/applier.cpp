@@ -69,14 +69,15 @@ Status Applier::put_back(const Attachment& at) {
     return datapath_.put_back(at, former_attached_[at]);
 }
 
-Status Applier::forget_connections(const ForgetConnections& action) {
-    if (auto ended = datapath_.end_epoch(action.id); !ended) {
-        return ended;
-    }
+// By now nothing new comes to the uplink: to go back to it would be worse than connections that stay.
+void Applier::forget_connections(const ForgetConnections& action) {
+    const auto epoch = datapath_.end_epoch(action.id);
     const auto ended =
         end_connections(instance_, action.mark, action.mask, action.family, action.reset);
-    if (!ended) {
-        return tl::unexpected(ended.error());
+    if (!epoch || !ended) {
+        warnings_.push_back(fmt::format("uplink {}: its connections may go on: {}", action.uplink,
+                                        ended ? epoch.error().message : ended.error().message));
+        return;
     }
     if (ended->trouble) {
         warnings_.push_back(fmt::format("uplink {}: connections are ended, but their clients are "
@@ -89,7 +90,6 @@ Status Applier::forget_connections(const ForgetConnections& action) {
                         "once are not",
                         action.uplink, ended->left_out, most_resets));
     }
-    return {};
 }
 
 struct Applier::Perform {
@@ -140,7 +140,8 @@ struct Applier::Perform {
         return kept ? self.datapath_.detach(action.at) : kept;
     }
     Status operator()(const ForgetConnections& action) const {
-        return self.forget_connections(action);
+        self.forget_connections(action);
+        return {};
     }
     Status operator()(const AdoptConnections& action) const {
         return adopt_connections(action.marks, action.mask);

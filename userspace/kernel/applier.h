@@ -41,7 +41,7 @@ class Applier {
     Status set_devices(const SetDevices::Devices& devices, MissingDevices missing);
     Status keep_attached(const Attachment& at);
     Status put_back(const Attachment& at);
-    Status forget_connections(const ForgetConnections& action);
+    void forget_connections(const ForgetConnections& action);
 
     const std::string& instance_;
     NetlinkSocket& route_socket_;

@@ -53,6 +53,7 @@ std::vector<RememberedUplink> remembered(const std::vector<Uplink>& uplinks) {
                                .gateways = {},
                                .retired = uplink.retired,
                                .drained = uplink.drained,
+                               .brought_up = uplink.brought_up,
                                .ordered_weight = uplink.ordered_weight,
                                .configured_weight = uplink.configured_weight,
                                .carried = uplink.carries,

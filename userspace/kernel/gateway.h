@@ -56,6 +56,10 @@ class Gateway {
     tl::expected<Preparation, Refusal> prepare(const Config& config, const std::string& file,
                                                const Observation& seen,
                                                const Conditions& conditions);
+    // The comparison alone, for a configuration that is at work: what has come to contradict it since
+    // is no reason to stop looking after the links.
+    Result<Preparation> compare_with(const Config& config, const Observation& seen,
+                                     const Conditions& conditions);
     // Carries the plan out and remembers what it was for. On failure everything is as before and the error says what failed, and
     // what could not be undone, if anything.
     Status apply(const Preparation& preparation, const Progress& progress);
@@ -78,8 +82,6 @@ class Gateway {
                                                    NetfilterMatch netfilter,
                                                    const std::vector<std::string>& sysctls) const;
     Result<DatapathAbilities> abilities(const BalanceConfig& config);
-    Result<Preparation> compare_with(const Config& config, const Observation& seen,
-                                     const Conditions& conditions);
     void forget_attempt(const Memory& former, bool mounted);
 
     std::string instance_;
