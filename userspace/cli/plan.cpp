@@ -14,7 +14,7 @@ void print_for_people(const Actions& actions) {
         print("nothing to do\n");
     }
     for (const auto& action : actions) {
-        print("{}\n", fmt::join(action, "\n"));
+        print("{}\n", fmt::format("{}", fmt::join(action, "\n")));
     }
 }
 
