@@ -211,7 +211,8 @@ void Daemon::pass() {
 tl::expected<Reconciler::Pass, Refusal>
 Daemon::pass_with(const Config& config, const std::string& file, const UplinkRequest* request) {
     const auto judge = [&](const Facts& facts) {
-        Conditions conditions = links_.conditions(facts);
+        links_.see(facts);
+        Conditions conditions = links_.conditions();
         if (request != nullptr) {
             order(conditions.uplinks[request->uplink], *request);
         }
@@ -228,6 +229,7 @@ void Daemon::settle(const Reconciler::Pass& pass, const Config& config) {
     if (&config != &config_) {
         config_ = config;
         links_.configure(config_);
+        links_.see(pass.facts); // new ones, and those that have another device now
         hooks_.reconfigure(config_.hooks);
     }
     if (pass.programs_loaded) {

@@ -95,11 +95,16 @@ LinkObservation Links::observation(const Link& link) {
     return seen;
 }
 
-Conditions Links::conditions(const Facts& facts) {
-    Conditions conditions{.watched = true, .uplinks = {}};
+void Links::see(const Facts& facts) {
     for (auto& [name, link] : links_) {
         const Interface* interface = facts.interface(link.config.interface);
         link.interface = interface != nullptr ? std::optional(*interface) : std::nullopt;
+    }
+}
+
+Conditions Links::conditions() {
+    Conditions conditions{.watched = true, .uplinks = {}};
+    for (auto& [name, link] : links_) {
         const auto fitness = link_fitness(observation(link), link.good);
         link.good = {fitness[0].good, fitness[1].good};
         conditions.uplinks[name].good = link.good;
@@ -173,6 +178,10 @@ void Links::watch(Link& link, const Uplink& uplink, Family family) {
     const Family other = family == Family::ipv4 ? Family::ipv6 : Family::ipv4;
     if (!has_targets(link.config.health, uplink, family) &&
         has_targets(link.config.health, uplink, other)) {
+        // It was cut off with the other one, and comes back with it.
+        if (std::exchange(link.initial.at(index), Verdict::unknown) == Verdict::bad) {
+            on_verdict_();
+        }
         return;
     }
     const std::string name = uplink.name;
