@@ -2,16 +2,13 @@
 #include "daemon/bring_up_order.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "daemon/log.h"
-#include "util/clock.h"
 
 namespace linkbal {
 
 namespace {
-
-constexpr std::chrono::seconds first_pause{30};
-constexpr std::chrono::seconds longest_pause{600};
 
 bool has_commands(const UplinkConfig& uplink) {
     return !uplink.bring_up.empty() || !uplink.log_in.empty() || !uplink.test.empty();
@@ -21,25 +18,29 @@ bool has_commands(const UplinkConfig& uplink) {
 
 // Shared with the coroutines, which may outlive their owner by a moment.
 struct BringUpOrder::State {
-    State(asio::io_context& context_of_all, std::string name, Callbacks functions)
-        : context(&context_of_all), instance(std::move(name)), callbacks(std::move(functions)) {}
+    State(asio::io_context& context_of_all, std::string name, Callbacks functions,
+          BringUpPauses of_all)
+        : context(&context_of_all), instance(std::move(name)), callbacks(std::move(functions)),
+          pauses(of_all) {}
 
     struct Link {
-        bool running = false;
-        std::chrono::seconds pause = first_pause;
-        std::shared_ptr<asio::steady_timer> again;
+        bool running = false;                           // or it has its turn soon
+        std::optional<std::chrono::milliseconds> pause; // the next one; none: the first
+        std::shared_ptr<asio::steady_timer> again;      // none: it does not wait
     };
     asio::io_context* context;
     std::string instance;
     Callbacks callbacks;
+    BringUpPauses pauses;
     Processes* processes = nullptr; // none: stopped
     Changes* changes = nullptr;
     std::map<std::string, Link> links;
 };
 
-BringUpOrder::BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks)
+BringUpOrder::BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks,
+                           BringUpPauses pauses)
     : context_(&context), changes_(context), processes_(context),
-      state_(std::make_shared<State>(context, std::move(instance), std::move(callbacks))) {
+      state_(std::make_shared<State>(context, std::move(instance), std::move(callbacks), pauses)) {
     state_->processes = &processes_;
     state_->changes = &changes_;
 }
@@ -56,6 +57,7 @@ BringUpOrder::~BringUpOrder() {
 void BringUpOrder::start(std::vector<UplinkConfig> uplinks) {
     std::erase_if(uplinks, [](const UplinkConfig& uplink) { return !has_commands(uplink); });
     for (const UplinkConfig& uplink : uplinks) {
+        state_->links[uplink.name].running = true;
         state_->callbacks.ready(uplink.name, "waits for its turn to be brought up");
     }
     asio::co_spawn(*context_, one_after_the_other(state_, std::move(uplinks)), asio::detached);
@@ -86,7 +88,7 @@ asio::awaitable<void> BringUpOrder::bring_up(std::shared_ptr<State> state, Uplin
     }
     state->links[uplink.name].running = false;
     if (done) {
-        state->links[uplink.name].pause = first_pause;
+        state->links[uplink.name].pause.reset();
         log_event(spdlog::level::info, "brought up", {{"uplink", uplink.name}});
         state->callbacks.ready(uplink.name, std::nullopt);
         co_return;
@@ -99,10 +101,13 @@ asio::awaitable<void> BringUpOrder::bring_up(std::shared_ptr<State> state, Uplin
 
 void BringUpOrder::try_again(const std::shared_ptr<State>& state, const UplinkConfig& uplink) {
     State::Link& link = state->links[uplink.name];
-    link.again = std::make_shared<asio::steady_timer>(*state->context, link.pause);
-    link.pause = std::min(2 * link.pause, longest_pause);
+    const auto pause = link.pause.value_or(state->pauses.first);
+    link.again = std::make_shared<asio::steady_timer>(*state->context, pause);
+    link.pause = std::min(2 * pause, state->pauses.longest);
     link.again->async_wait([state, uplink, timer = link.again](const error_code& error) {
-        if (!error && state->processes != nullptr) {
+        if (!error && state->processes != nullptr && state->links[uplink.name].again == timer) {
+            state->links[uplink.name].again.reset();
+            state->links[uplink.name].running = true;
             asio::co_spawn(*state->context, bring_up(state, uplink), asio::detached);
         }
     });
@@ -110,17 +115,17 @@ void BringUpOrder::try_again(const std::shared_ptr<State>& state, const UplinkCo
 
 void BringUpOrder::on_down(const UplinkConfig& uplink) {
     State::Link& link = state_->links[uplink.name];
-    const bool waiting = link.again && link.again->expiry() > Clock::now();
-    if (has_commands(uplink) && !link.running && !waiting) {
+    if (has_commands(uplink) && !link.running && !link.again) {
         try_again(state_, uplink);
     }
 }
 
 void BringUpOrder::on_up(const std::string& uplink) {
     State::Link& link = state_->links[uplink];
-    link.pause = first_pause;
+    link.pause.reset();
     if (link.again) {
         link.again->cancel();
+        link.again.reset(); // the next time that it goes down is another one
     }
 }
 

@@ -18,6 +18,11 @@
 
 namespace linkbal {
 
+// Between a failure and the next attempt: twice as long each time.
+struct BringUpPauses {
+    std::chrono::milliseconds first{30'000}, longest{600'000};
+};
+
 class BringUpOrder {
   public:
     struct Callbacks {
@@ -26,14 +31,16 @@ class BringUpOrder {
         // Empty: the link may be used. Otherwise why not.
         std::function<void(const std::string& uplink, std::optional<std::string> reason)> ready;
     };
-    BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks);
+    BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks,
+                 BringUpPauses pauses = {});
     BringUpOrder(const BringUpOrder&) = delete;
     BringUpOrder& operator=(const BringUpOrder&) = delete;
     ~BringUpOrder();
 
     // Those of `uplinks` that have commands, one after the other.
     void start(std::vector<UplinkConfig> uplinks);
-    // A link that was used is down: after a while its commands run again, if it has any.
+    // A link is down: after a while its commands run again, if it has any and none of them is at work
+    // or about to be.
     void on_down(const UplinkConfig& uplink);
     // It is up, whoever did it.
     void on_up(const std::string& uplink);

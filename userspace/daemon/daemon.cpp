@@ -254,8 +254,7 @@ void Daemon::tell(const LinkChange& change) {
     const auto uplink = std::ranges::find(config_.uplinks, change.link.uplink, &UplinkConfig::name);
     if (change.event == LinkEvent::up) {
         bring_up_.on_up(change.link.uplink);
-    } else if (change.event == LinkEvent::down && uplink != config_.uplinks.end() &&
-               !change.previous.empty()) {
+    } else if (change.event == LinkEvent::down && uplink != config_.uplinks.end()) {
         bring_up_.on_down(*uplink);
     }
 }
