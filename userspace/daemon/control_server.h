@@ -31,11 +31,13 @@ class ControlServer {
     using Stream = asio::local::stream_protocol::socket;
     ControlServer(asio::io_context& context, std::string path, Handler handle);
     void accept();
+    void accept_later();
     // Both outlive the server if they must; `handle` is empty then.
     static asio::awaitable<void> serve(Stream stream, std::shared_ptr<Handler> handle);
 
     std::string path_;
     asio::local::stream_protocol::acceptor acceptor_;
+    asio::steady_timer again_; // to accept, after an error
     std::shared_ptr<Handler> handle_;
 };
 
