@@ -194,6 +194,9 @@ void Daemon::pass_at(Time when) {
 
 void Daemon::pass() {
     next_pass_ = Time::max();
+    if (removed_) {
+        return;
+    }
     const auto done = pass_with(config_, options_.file, nullptr);
     if (done) {
         retry_ = first_retry;
@@ -260,6 +263,9 @@ void Daemon::tell(const LinkChange& change) {
 }
 
 Answer Daemon::answer(const Request& request) {
+    if (removed_) {
+        return {.exit = failed, .errors = {"linkbal: the daemon is ending"}};
+    }
     if (const auto* up = std::get_if<ApplyRequest>(&request)) {
         return apply(*up);
     }
@@ -293,6 +299,7 @@ Answer Daemon::remove() {
     if (!removed) {
         return refused({.mistakes = {}, .error = removed.error()});
     }
+    removed_ = true;
     // After the answer has been sent.
     asio::post(context_, [this] {
         spdlog::info("removed by `linkbal down`");

@@ -74,7 +74,7 @@ class Daemon {
     std::chrono::milliseconds retry_;
     std::unique_ptr<KernelEvents> events_;
     std::unique_ptr<ControlServer> server_;
-    bool removed_ = false; // by `down`
+    bool removed_ = false; // by `down`: nothing may be set up again on the way to the end
 };
 
 } // namespace linkbal
