@@ -199,6 +199,18 @@ TEST_CASE("notation of the maps") {
     });
 }
 
+TEST_CASE("notation of unreachable routes") {
+    const Route v4 = route(30, "0.0.0.0/0", {});
+    const Route v6 = route(30, "::/0", {}, 1024);
+    check({
+        {AddRoute{v4}, {"ip -4 route add unreachable default table velox proto 76"}},
+        {AddRoute{v6}, {"ip -6 route add unreachable default table velox proto 76 metric 1024"}},
+        {ReplaceRoute{route(30, "0.0.0.0/0", {via("192.168.1.1", "eth1")}), v4},
+         {"ip -4 route replace unreachable default table velox proto 76"}},
+        {RemoveRoute{v6}, {"ip -6 route del unreachable default table velox proto 76 metric 1024"}},
+    });
+}
+
 TEST_CASE("notation of forgotten connections") {
     check({
         {ForgetConnections{"velox3", 3, 0x30000, 0xff0000, std::nullopt, false},

@@ -201,6 +201,47 @@ TEST_CASE("a hop without a gateway has none in the message") {
     CHECK(multipath.size() == 2 * sizeof(rtnexthop) + sizeof(nlattr) + 4);
 }
 
+TEST_CASE("a route without hops is unreachable, in both families") {
+    for (const FamilyWords& words : both_families) {
+        for (const auto operation :
+             {RouteOperation::add, RouteOperation::replace, RouteOperation::remove}) {
+            const auto made = message(operation, route(30, words.any, {}, 1024));
+            const auto header = header_of<rtmsg>(made);
+            CHECK(header.rtm_family == socket_family(words.family));
+            CHECK(header.rtm_protocol == 76);
+            CHECK(header.rtm_type == RTN_UNREACHABLE);
+            CHECK(header.rtm_flags == 0);
+            CHECK(attributes_of(made, sizeof(rtmsg)) ==
+                  Attributes{{RTA_TABLE, number(30)}, {RTA_PRIORITY, number(1024)}});
+        }
+    }
+}
+
+// The kernel then takes the gateway as it is, also while the link has no carrier.
+TEST_CASE("IPv6 gateways are on the link, IPv4 ones are looked up") {
+    for (const FamilyWords& words : both_families) {
+        INFO(words.any);
+        const unsigned expected = words.family == Family::ipv6 ? RTNH_F_ONLINK : 0;
+        const Route single = route(10, words.any, {via(words.gateway1, "eth1")});
+        CHECK(header_of<rtmsg>(message(RouteOperation::add, single)).rtm_flags == expected);
+        CHECK(header_of<rtmsg>(message(RouteOperation::replace, single)).rtm_flags == expected);
+        CHECK(header_of<rtmsg>(message(RouteOperation::remove, single)).rtm_flags == 0);
+        const Route plain = route(10, words.any, {through("eth1")});
+        CHECK(header_of<rtmsg>(message(RouteOperation::add, plain)).rtm_flags == 0);
+
+        const auto several =
+            message(RouteOperation::add,
+                    route(30, words.any, {via(words.gateway1, "eth1"), through("eth2")}));
+        CHECK(header_of<rtmsg>(several).rtm_flags == 0);
+        const Bytes multipath = attributes_of(several, sizeof(rtmsg)).at(RTA_MULTIPATH);
+        rtnexthop hop{};
+        std::memcpy(&hop, multipath.data(), sizeof(hop));
+        CHECK(hop.rtnh_flags == expected);
+        std::memcpy(&hop, &multipath.at(hop.rtnh_len), sizeof(hop));
+        CHECK(hop.rtnh_flags == 0);
+    }
+}
+
 TEST_CASE("a route through a device that is not there is an error") {
     for (const auto& hops : {std::vector{through("eth9")},
                              std::vector{via("192.0.2.1", "eth1"), via("192.0.2.1", "eth9")}}) {

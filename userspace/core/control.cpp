@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace linkbal {
@@ -47,7 +49,11 @@ UplinkRequest uplink_request(const json& document) {
     if (order == orders.end()) {
         throw std::invalid_argument("no such order: " + word);
     }
-    return {document.at("uplink"), order->second, document.at("weight")};
+    const auto weight = document.at("weight").get<int64_t>();
+    if (order->second == UplinkRequest::Order::weight && (weight < 1 || weight > 1000)) {
+        throw std::invalid_argument(fmt::format("no such weight: {}", weight));
+    }
+    return {document.at("uplink"), order->second, static_cast<uint32_t>(weight)};
 }
 
 json to_json(const std::optional<microseconds>& duration) {
@@ -71,8 +77,12 @@ std::optional<Judgement> judgement_from(const json& value) {
     if (value.is_null()) {
         return std::nullopt;
     }
+    const auto verdict = value.at("verdict").get<int64_t>();
+    if (verdict < 0 || verdict > static_cast<int64_t>(Verdict::bad)) {
+        throw std::invalid_argument(fmt::format("no such verdict: {}", verdict));
+    }
     const json& loss = value.at("loss");
-    return Judgement{.verdict = value.at("verdict").get<Verdict>(),
+    return Judgement{.verdict = static_cast<Verdict>(verdict),
                      .reason = value.at("reason"),
                      .latency = duration_from(value.at("latency_us")),
                      .jitter = duration_from(value.at("jitter_us")),

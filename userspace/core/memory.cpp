@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/memory.h"
 
+#include <stdexcept>
+
 #include <nlohmann/json.hpp>
 
 namespace linkbal {
@@ -14,7 +16,14 @@ json to_json(const std::optional<IpAddress>& gateway) {
 }
 
 std::optional<IpAddress> gateway_from(const json& value) {
-    return value.is_null() ? std::nullopt : IpAddress::parse(value.get<std::string>());
+    if (value.is_null()) {
+        return std::nullopt;
+    }
+    const auto address = IpAddress::parse(value.get<std::string>());
+    if (!address) {
+        throw std::invalid_argument("no address: " + value.get<std::string>());
+    }
+    return address;
 }
 
 json to_json(const RememberedUplink& uplink) {
@@ -86,7 +95,7 @@ std::string print_memory(const Memory& memory) {
 Result<Memory> parse_memory(const std::string& text) {
     try {
         return memory_from(json::parse(text));
-    } catch (const json::exception& error) {
+    } catch (const std::exception& error) {
         return fail("{}", error.what());
     }
 }

@@ -9,38 +9,35 @@
 
 namespace linkbal {
 
-namespace {
-
-constexpr std::chrono::seconds first_pause{30};
-constexpr std::chrono::seconds longest_pause{600};
-
-} // namespace
-
 bool has_commands(const UplinkConfig& uplink) {
     return !uplink.bring_up.empty() || !uplink.log_in.empty() || !uplink.test.empty();
 }
 
 // Shared with the coroutines, which may outlive their owner by a moment.
 struct BringUpOrder::State {
-    State(asio::io_context& context_of_all, std::string name, Callbacks functions)
-        : context(&context_of_all), instance(std::move(name)), callbacks(std::move(functions)) {}
+    State(asio::io_context& context_of_all, std::string name, Callbacks functions,
+          BringUpPauses of_all)
+        : context(&context_of_all), instance(std::move(name)), callbacks(std::move(functions)),
+          pauses(of_all) {}
 
     struct Link {
-        bool on_its_way = false; // waits for its turn, or its commands run
-        std::chrono::seconds pause = first_pause;
-        std::shared_ptr<asio::steady_timer> again; // none: nothing to try again
+        bool on_its_way = false;                        // waits for its turn, or its commands run
+        std::optional<std::chrono::milliseconds> pause; // the next one; none: the first
+        std::shared_ptr<asio::steady_timer> again;      // none: nothing to try again
     };
     asio::io_context* context;
     std::string instance;
     Callbacks callbacks;
+    BringUpPauses pauses;
     Processes* processes = nullptr; // none: the owner is gone
     Changes* changes = nullptr;
     std::map<std::string, Link> links;
 };
 
-BringUpOrder::BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks)
+BringUpOrder::BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks,
+                           BringUpPauses pauses)
     : context_(&context), changes_(context), processes_(context),
-      state_(std::make_shared<State>(context, std::move(instance), std::move(callbacks))) {
+      state_(std::make_shared<State>(context, std::move(instance), std::move(callbacks), pauses)) {
     state_->processes = &processes_;
     state_->changes = &changes_;
 }
@@ -105,8 +102,9 @@ asio::awaitable<void> BringUpOrder::bring_up(std::shared_ptr<State> state, std::
 
 void BringUpOrder::try_again(const std::shared_ptr<State>& state, const std::string& uplink) {
     State::Link& link = state->links[uplink];
-    link.again = std::make_shared<asio::steady_timer>(*state->context, link.pause);
-    link.pause = std::min(2 * link.pause, longest_pause);
+    const auto pause = link.pause.value_or(state->pauses.first);
+    link.again = std::make_shared<asio::steady_timer>(*state->context, pause);
+    link.pause = std::min(2 * pause, state->pauses.longest);
     link.again->async_wait([state, uplink](const error_code& error) {
         if (!error && state->processes != nullptr) {
             state->links[uplink].again.reset();
@@ -125,7 +123,7 @@ void BringUpOrder::on_down(const std::string& uplink) {
 
 void BringUpOrder::on_up(const std::string& uplink) {
     State::Link& link = state_->links[uplink];
-    link.pause = first_pause;
+    link.pause.reset();
     link.again.reset(); // which cancels it
 }
 

@@ -4,6 +4,7 @@
 
 #include "daemon/asio.h"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +20,11 @@ namespace linkbal {
 
 bool has_commands(const UplinkConfig& uplink);
 
+// Between a failure and the next attempt: twice as long each time.
+struct BringUpPauses {
+    std::chrono::milliseconds first{30'000}, longest{600'000};
+};
+
 class BringUpOrder {
   public:
     struct Callbacks {
@@ -29,7 +35,8 @@ class BringUpOrder {
         // Empty: the link may be used. Otherwise why not.
         std::function<void(const std::string& uplink, std::optional<std::string> reason)> ready;
     };
-    BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks);
+    BringUpOrder(asio::io_context& context, std::string instance, Callbacks callbacks,
+                 BringUpPauses pauses = {});
     BringUpOrder(const BringUpOrder&) = delete;
     BringUpOrder& operator=(const BringUpOrder&) = delete;
     ~BringUpOrder();

@@ -16,11 +16,23 @@ namespace {
 constexpr size_t largest_request = 4UL << 20;
 // Who connects and says nothing is no command of ours.
 constexpr std::chrono::seconds patience{10};
+// Who connects while there are too many open files waits for that long.
+constexpr std::chrono::seconds accept_pause{1};
 
-// New files are for us alone, until the end of the scope.
+void give_up_later(asio::steady_timer& timer, asio::local::stream_protocol::socket& stream) {
+    timer.expires_after(patience);
+    timer.async_wait([&stream](const error_code& error) {
+        if (!error) {
+            error_code ignored;
+            stream.cancel(ignored);
+        }
+    });
+}
+
+// New files are for us alone, mode 0600, until the end of the scope.
 class PrivateFiles {
   public:
-    PrivateFiles() : former_(::umask(S_IRWXG | S_IRWXO)) {}
+    PrivateFiles() : former_(::umask(S_IXUSR | S_IRWXG | S_IRWXO)) {}
     ~PrivateFiles() { ::umask(former_); }
     PrivateFiles(const PrivateFiles&) = delete;
     PrivateFiles& operator=(const PrivateFiles&) = delete;
@@ -32,7 +44,7 @@ class PrivateFiles {
 } // namespace
 
 ControlServer::ControlServer(asio::io_context& context, std::string path, Handler handle)
-    : path_(std::move(path)), acceptor_(context), pause_(context),
+    : path_(std::move(path)), acceptor_(context), again_(context),
       handle_(std::make_shared<Handler>(std::move(handle))) {}
 
 ControlServer::~ControlServer() {
@@ -63,37 +75,33 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& con
 }
 
 void ControlServer::accept() {
-    acceptor_.async_accept([this](const error_code& error, Stream stream) {
-        if (error == asio::error::operation_aborted) {
-            return; // and `this` may be gone
+    acceptor_.async_accept([this, handle = handle_](const error_code& error, Stream stream) {
+        if (!*handle) {
+            return; // `this` is gone
         }
         if (error) {
-            accept_later(); // no descriptor is left: at once it would be the same
+            spdlog::error("take a command's connection: {}", error.message());
+            accept_later();
             return;
         }
         const auto executor = stream.get_executor();
-        asio::co_spawn(executor, serve(std::move(stream), handle_), asio::detached);
+        asio::co_spawn(executor, serve(std::move(stream), handle), asio::detached);
         accept();
     });
 }
 
 void ControlServer::accept_later() {
-    pause_.expires_after(std::chrono::seconds(1));
-    pause_.async_wait([this](const error_code& error) {
-        if (!error) {
+    again_.expires_after(accept_pause);
+    again_.async_wait([this, handle = handle_](const error_code& error) {
+        if (!error && *handle) {
             accept();
         }
     });
 }
 
 asio::awaitable<void> ControlServer::serve(Stream stream, std::shared_ptr<Handler> handle) {
-    asio::steady_timer timer(stream.get_executor(), patience);
-    timer.async_wait([&stream](const error_code& error) {
-        if (!error) {
-            error_code ignored;
-            stream.cancel(ignored);
-        }
-    });
+    asio::steady_timer timer(stream.get_executor());
+    give_up_later(timer, stream);
     std::string text;
     error_code error;
     co_await asio::async_read(stream, asio::dynamic_buffer(text, largest_request),
@@ -103,6 +111,7 @@ asio::awaitable<void> ControlServer::serve(Stream stream, std::shared_ptr<Handle
         const Answer answer =
             request ? (*handle)(*request) : Answer{.exit = 1, .errors = {request.error().message}};
         const std::string reply = print_answer(answer);
+        give_up_later(timer, stream); // to find it may have taken its time
         co_await asio::async_write(stream, asio::buffer(reply),
                                    asio::redirect_error(asio::use_awaitable, error));
     }

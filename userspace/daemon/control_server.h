@@ -37,7 +37,7 @@ class ControlServer {
 
     std::string path_;
     asio::local::stream_protocol::acceptor acceptor_;
-    asio::steady_timer pause_;
+    asio::steady_timer again_; // to accept, after an error
     std::shared_ptr<Handler> handle_;
 };
 

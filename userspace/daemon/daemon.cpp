@@ -209,6 +209,9 @@ void Daemon::pass_at(Time when) {
 
 void Daemon::pass() {
     next_pass_ = Time::max();
+    if (removed_) {
+        return;
+    }
     const auto done = pass_with(Reconciler::Occasion::routine);
     if (done) {
         retry_ = first_retry;
@@ -225,7 +228,8 @@ void Daemon::pass() {
 // From what is seen to what is known of the links, and what a command asks for on top.
 Reconciler::Judge Daemon::judge(const UplinkRequest* request) {
     return [this, request](const Facts& facts) {
-        Conditions conditions = links_.conditions(facts);
+        links_.see(facts);
+        Conditions conditions = links_.conditions();
         if (request != nullptr) {
             order(conditions.uplinks[request->uplink], *request);
         }
@@ -287,6 +291,9 @@ void Daemon::tell(const LinkChange& change) {
 }
 
 Answer Daemon::answer(const Request& request) {
+    if (removed_) {
+        return {.exit = failed, .errors = {"linkbal: the daemon is just ending"}};
+    }
     if (const auto* up = std::get_if<ApplyRequest>(&request)) {
         return apply(*up);
     }
@@ -328,6 +335,7 @@ Answer Daemon::remove() {
     if (!removed) {
         return refused({.mistakes = {}, .error = removed.error()});
     }
+    removed_ = true;
     // After the answer has been sent.
     asio::post(context_, [this] {
         spdlog::info("removed by `linkbal down`");

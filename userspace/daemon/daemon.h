@@ -82,6 +82,7 @@ class Daemon {
     Result<bool> removal_ = false; // with --down-on-exit; an error: it failed
     std::unique_ptr<KernelEvents> events_;
     std::unique_ptr<ControlServer> server_;
+    bool removed_ = false; // by `down`: nothing may be set up again on the way to the end
 };
 
 } // namespace linkbal

@@ -119,11 +119,16 @@ LinkObservation Links::observation(const Link& link) {
     return seen;
 }
 
-Conditions Links::conditions(const Facts& facts) {
-    Conditions conditions{.watched = true, .uplinks = {}};
+void Links::see(const Facts& facts) {
     for (auto& [name, link] : links_) {
         const Interface* interface = facts.interface(link.config.interface);
         link.interface = interface != nullptr ? std::optional(*interface) : std::nullopt;
+    }
+}
+
+Conditions Links::conditions() {
+    Conditions conditions{.watched = true, .uplinks = {}};
+    for (auto& [name, link] : links_) {
         const auto fitness = link_fitness(observation(link), link.good);
         for (const Family family : families) {
             const auto index = static_cast<size_t>(family);
@@ -213,9 +218,13 @@ void Links::settle_watches(Link& link, const Uplink& uplink) {
 void Links::watch(Link& link, const Uplink& uplink, Family family) {
     const auto index = static_cast<size_t>(family);
     const Family other = family == Family::ipv4 ? Family::ipv6 : Family::ipv4;
-    link.cut_off.at(index) = false;
+    const bool was_cut_off = std::exchange(link.cut_off.at(index), false);
     if (!has_targets(link.config.health, uplink, family) &&
         has_targets(link.config.health, uplink, other)) {
+        // It was cut off with the other one, and comes back with it.
+        if (was_cut_off) {
+            on_verdict_();
+        }
         return;
     }
     const std::string name = uplink.name;

@@ -36,8 +36,10 @@ class Links {
     // The verdicts of the daemon before: what carried no connections must first show that it can.
     void remember(const Memory& memory);
 
-    // What is known now, for a decision.
-    [[nodiscard]] Conditions conditions(const Facts& facts);
+    // Where the links are now. To be told before anything is decided or settled on them.
+    void see(const Facts& facts);
+    // What is known of them, for a decision.
+    [[nodiscard]] Conditions conditions();
     // The decision that came of it: watches go where the links are. Returns the links whose state has
     // changed.
     std::vector<LinkChange> settle(const Desired& desired, uint32_t mark_mask);

@@ -20,10 +20,11 @@ tl::unexpected<Refusal> refused(const Error& error) {
 
 } // namespace
 
-// The same is wanted as before, no link has moved, and yet it is not there.
+// The same is wanted as before, no link has moved, and yet it is not there. What is to be remembered,
+// as a command's order that changes nothing at the moment, can't wait for the budget.
 bool Reconciler::is_repair(const Preparation& preparation) const {
-    return !expecting_ && !preparation.plan.empty() && applied_ == preparation.desired.state &&
-           preparation.desired.ended.empty();
+    return !expecting_ && !preparation.plan.empty() && !preparation.to_remember &&
+           applied_ == preparation.desired.state && preparation.desired.ended.empty();
 }
 
 Status Reconciler::apply(const Preparation& preparation, Occasion occasion, Pass& pass) {
