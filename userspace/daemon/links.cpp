@@ -150,6 +150,7 @@ std::vector<LinkChange> Links::settle(const Desired& desired, uint32_t mark_mask
     mark_mask_ = mark_mask;
     std::vector<LinkChange> changes;
     std::set<uint32_t> watched;
+    auto interval = std::chrono::milliseconds::max(); // the shortest of theirs
     for (const Uplink& uplink : desired.uplinks) {
         const auto entry = links_.find(uplink.name);
         if (entry == links_.end() || uplink.retired) {
@@ -163,9 +164,10 @@ std::vector<LinkChange> Links::settle(const Desired& desired, uint32_t mark_mask
         }
         if (link.config.health.passive) {
             watched.insert(uplink.id);
+            interval = std::min(interval, link.config.health.interval);
         }
     }
-    passive_.follow(std::move(watched));
+    passive_.follow(std::move(watched), interval);
     return changes;
 }
 
