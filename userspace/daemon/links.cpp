@@ -247,8 +247,14 @@ bool Links::gateway_missing(const std::string& uplink, Family family) {
 }
 
 LinkState Links::state_now(const Link& link) {
-    return link.uplink ? link_state(*link.uplink, link_fitness(observation(link), link.good))
-                       : LinkState{};
+    if (!link.uplink) {
+        return {};
+    }
+    auto seen = observation(link);
+    if (!link.uplink->has_any_path()) {
+        seen.judgements = {}; // of before: what it lacks now is the reason
+    }
+    return link_state(*link.uplink, link_fitness(seen, link.good));
 }
 
 std::optional<LinkChange> Links::settle_state(Link& link) const {
