@@ -103,12 +103,13 @@ def test_back_by_the_first_that_returns(lab, balancer, all_down, way):
         waituntil(lambda: both_links(lab, 4), what="both links")
 
 
-def test_all_dead_from_the_start(lab, balancer):
+@pytest.mark.parametrize("health", [{}, {"targets": list(SERVER.values())}], ids=["gateway", "servers"])
+def test_all_dead_from_the_start(lab, balancer, health):
     """The daemon starts, says so, and begins to work as soon as there is a link."""
     failures = [SilentGateway(lab, uplink) for uplink in lab.uplinks]
     for failure in failures:
         failure.fail()
-    with Daemon(balancer, config(lab, "unreachable", targets=list(SERVER.values()))) as daemon:
+    with Daemon(balancer, config(lab, "unreachable", **health)) as daemon:
         wait_all(daemon, "down")
         for family in (4, 6):
             waituntil(lambda f=family: connect_error(lab.hosts[0], f) in UNREACHABLE,
