@@ -51,6 +51,7 @@ def test_unreachable(lab, balancer, way):
     """Clients get an ICMP error at once, in both families; then all links come back."""
     failures = [WAYS[way](lab, uplink) for uplink in lab.uplinks]
     with Daemon(balancer, config(lab, "unreachable")) as daemon:
+        daemon.probed()
         for failure in failures:
             failure.fail()
         wait_all(daemon, "down")
@@ -69,6 +70,7 @@ def test_last(lab, balancer):
     """The link that failed last is tried still: probes may err, and traffic goes on."""
     first, second = lab.uplinks
     with Daemon(balancer, config(lab, "last", passive=False)) as daemon:
+        daemon.probed()
         with SilentGateway(lab, first):
             daemon.wait(first.name, "down")
             with NoEcho(lab, second):
@@ -88,6 +90,7 @@ def test_last(lab, balancer):
 def test_back_by_the_first_that_returns(lab, balancer, all_down, way):
     failures = [WAYS[way](lab, uplink) for uplink in lab.uplinks]
     with Daemon(balancer, config(lab, all_down)) as daemon:
+        daemon.probed()
         for failure in failures:
             failure.fail()
         wait_all(daemon, "down")
@@ -100,14 +103,19 @@ def test_back_by_the_first_that_returns(lab, balancer, all_down, way):
         waituntil(lambda: both_links(lab, 4), what="both links")
 
 
-def test_all_dead_from_the_start(lab, balancer):
+@pytest.mark.parametrize("health", [{}, {"targets": list(SERVER.values())}], ids=["gateway", "servers"])
+def test_all_dead_from_the_start(lab, balancer, health):
     """The daemon starts, says so, and begins to work as soon as there is a link."""
     failures = [SilentGateway(lab, uplink) for uplink in lab.uplinks]
     for failure in failures:
         failure.fail()
-    with Daemon(balancer, config(lab, "unreachable")) as daemon:
+    with Daemon(balancer, config(lab, "unreachable", **health)) as daemon:
         wait_all(daemon, "down")
+        for family in (4, 6):
+            waituntil(lambda f=family: connect_error(lab.hosts[0], f) in UNREACHABLE,
+                      what=f"IPv{family} clients are told")
         for failure in failures:
             failure.recover()
         wait_all(daemon, "up")
-        waituntil(lambda: both_links(lab, 4), what="both links")
+        for family in (4, 6):
+            waituntil(lambda f=family: both_links(lab, f), what="both links")

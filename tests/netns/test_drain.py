@@ -114,6 +114,7 @@ def test_draining_is_kept_over_a_takeover(lab, balancer):
 def test_draining_and_dead(lab, balancer):
     """A drained link that fails is down; when it is back it is draining still."""
     with Daemon(balancer, config(lab)) as daemon:
+        daemon.probed()
         command(balancer, "velox1", "drain")
         with SilentGateway(lab, lab.uplinks[0]):
             daemon.wait("velox1", "down")

@@ -34,18 +34,18 @@ def config(lab, hook=None, links=None, **health):
 
 
 def verdicts(daemon):
-    """{uplink name: {"ipv4": verdict, "ipv6": verdict}}"""
-    return {name: {family: health["verdict"] for family, health in uplink["health"].items()}
+    """{uplink name: {"ipv4": verdict, "ipv6": verdict}}; a family without targets has none"""
+    return {name: {family: health["verdict"] for family, health in uplink["health"].items() if health}
             for name, uplink in daemon.uplinks().items()}
 
 
 def wait_all_good(daemon, families=("ipv4", "ipv6")):
-    waituntil(lambda: all(v[f] == "good" for v in verdicts(daemon).values() for f in families), 15,
+    waituntil(lambda: all(v.get(f) == "good" for v in verdicts(daemon).values() for f in families), 15,
               what="all links are good")
 
 
 def wait_verdict(daemon, name, verdict, family="ipv4"):
-    return waituntil(lambda: verdicts(daemon)[name][family] == verdict, 15, f"{name} is {verdict}")
+    return waituntil(lambda: verdicts(daemon)[name].get(family) == verdict, 15, f"{name} is {verdict}")
 
 
 class Counted:
@@ -90,7 +90,7 @@ def test_every_kind_by_its_own_link(lab, balancer, kind):
             for health in uplink["health"].values():
                 assert health["latency_ms"] >= 0 and health["loss"] < 1 and health["reason"]
         for each in counted.values():
-            waituntil(lambda e=each: e.packets() >= 20, what="probes in each provider's hands")
+            waituntil(lambda e=each: e.packets() >= 5, what="probes in each provider's hands")
         counted["velox1"].drop()
         reason = daemon.wait("velox1", "down")["reason"]
         assert re.search(r"answer|target|probe|time", reason), reason
@@ -98,7 +98,7 @@ def test_every_kind_by_its_own_link(lab, balancer, kind):
         assert set(tcp_who(lab, 20)) == {"192.168.2.2"}
         # Also while the other link is the only one in use.
         before = counted["velox1"].packets()
-        waituntil(lambda: counted["velox1"].packets() >= before + 10, what="probes go on")
+        waituntil(lambda: counted["velox1"].packets() >= before + 5, what="probes go on")
         counted["velox1"].accept()
         daemon.wait("velox1", "up")
         wait_all_good(daemon)
@@ -114,14 +114,14 @@ def test_http_status(lab, balancer):
 
     links = {"velox1": {"health": health("/302")}, "velox2": {"health": health("/503", status=503)}}
     with Daemon(balancer, config(lab, links=links, passive=False)) as daemon:
-        assert "302" in daemon.wait("velox1", "down")["reason"]
+        assert WEB4 in daemon.wait("velox1", "down")["reason"]
         wait_verdict(daemon, "velox2", "good")
-        links["velox1"]["health"] = health("/503")
-        links["velox2"]["health"] = health("/204", status=204)
+        links["velox1"]["health"] = health("/204", status=204)
+        links["velox2"]["health"] = health("/503")
         balancer.write(config(lab, links=links, passive=False))
         daemon.hup()
-        waituntil(lambda: "503" in daemon.uplinks()["velox1"]["reason"], what="503 is not good")
-        assert daemon.states() == {"velox1": "down", "velox2": "up"}
+        daemon.wait("velox1", "up")
+        daemon.wait("velox2", "down")
 
 
 def test_tcp_refused_is_an_outage(lab, balancer):
@@ -141,12 +141,12 @@ def test_quorum(lab, balancer):
         wait_all_good(daemon, ["ipv4"])
         lost = Counted(lab.uplinks[0], "ip daddr 198.51.100.10 icmp type echo-request")
         lost.drop()
-        waituntil(lambda: lost.packets() >= 15, what="many probes are lost")
+        waituntil(lambda: lost.packets() >= 8, what="many probes are lost")
         assert daemon.states()["velox1"] == "up"
         router.run("nft", "add", "rule", "inet", "counted", "forward", "ip", "daddr",
                    "198.51.100.11", "drop")
         reason = daemon.wait("velox1", "down")["reason"]
-        assert "1" in reason and "3" in reason, reason
+        assert targets[0] in reason and targets[1] in reason and targets[2] not in reason, reason
         lost.accept()
         daemon.wait("velox1", "up")
 
@@ -196,37 +196,42 @@ def test_latency_and_jitter_thresholds(lab, balancer, what, delays):
             daemon.wait("velox1", "up", 30)
 
 
-@pytest.mark.parametrize("failure", [LossyEcho, NoEcho])
-def test_lost_probes_do_not_fail_a_link_that_works(lab, balancer, failure):
+@pytest.mark.parametrize("failure, limits", [(LossyEcho, {"max_loss": 10, "window": 10}), (NoEcho, {})])
+def test_lost_probes_do_not_fail_a_link_that_works(lab, balancer, failure, limits):
     """30 % of the pings are lost, or all, while real connections succeed."""
     hook = Hook(lab)
     echo = Counted(lab.uplinks[0], "icmp type echo-request")
-    with Daemon(balancer, config(lab, hook, targets=["198.51.100.10"])) as daemon:
+    with Daemon(balancer, config(lab, hook, targets=["198.51.100.10"], **limits)) as daemon:
         wait_all_good(daemon, ["ipv4"])
         with Attempts(lab) as attempts, failure(lab, lab.uplinks[0]):
-            since, before = time.monotonic(), echo.packets()
-            waituntil(lambda: echo.packets() >= before + 60, 30, "60 probes went out")
+            since = time.monotonic()
+            waituntil(lambda: "connections succeed" in daemon.uplinks()["velox1"]["reason"],
+                      what="the probes alone would fail it")
+            before = echo.packets()
+            waituntil(lambda: echo.packets() >= before + 25, 30, "25 more probes went out")
             assert daemon.states() == {"velox1": "up", "velox2": "up"}
             assert attempts.failed(since) == 0
             assert len(attempts.seen(since)) == 2
+        assert "state=down" not in daemon.log
         assert not [call for call in hook.calls() if call["STATE"] == "down"]
 
 
-@pytest.mark.parametrize("family", [4, 6])
-def test_a_link_that_eats_connections_is_failed_though_it_answers_pings(lab, balancer, family):
-    """Everything but ICMP is dropped: real traffic finds out."""
+def test_a_link_that_eats_connections_is_failed_though_it_answers_pings(lab, balancer):
+    """Everything but ICMP is dropped: real traffic finds out, in each family."""
     dead, good = lab.uplinks
     with Daemon(balancer, config(lab, targets=PINGED)) as daemon:
         wait_all_good(daemon)
-        with OnlyIcmp(lab, dead), Attempts(lab, family, patience=0.9) as attempts:
+        with Attempts(lab, 4, 0.01) as four, Attempts(lab, 6, 0.01) as six, OnlyIcmp(lab, dead):
             since = time.monotonic()
-            assert attempts.recovered(since) < 10
-            later = time.monotonic()
-            waituntil(lambda: verdicts(daemon)[dead.name][f"ipv{family}"] == "bad", what="bad")
-            assert attempts.seen(later) <= {good.address(family)}
-            reason = daemon.uplinks()[dead.name]["health"][f"ipv{family}"]["reason"]
-            assert re.search(r"connection|traffic|handshake|SYN", reason), reason
-        wait_verdict(daemon, dead.name, "good", f"ipv{family}")
+            for family, attempts in ((4, four), (6, six)):
+                assert 0 < attempts.recovered(since) < 10
+                later = time.monotonic()
+                waituntil(lambda f=family: verdicts(daemon)[dead.name][f"ipv{f}"] == "bad", what="bad")
+                assert attempts.seen(later) <= {good.address(family)}
+                reason = daemon.uplinks()[dead.name]["health"][f"ipv{family}"]["reason"]
+                assert re.search(r"connection attempts", reason), reason
+        for family in (4, 6):
+            wait_verdict(daemon, dead.name, "good", f"ipv{family}")
 
 
 def test_no_probes(lab, balancer):
@@ -237,8 +242,8 @@ def test_no_probes(lab, balancer):
         with Carrier(lab, lab.uplinks[0]):
             assert re.search("carrier|link|cable", daemon.wait("velox1", "down")["reason"])
         daemon.wait("velox1", "up")
-        with SilentGateway(lab, lab.uplinks[0]), Attempts(lab) as attempts:
-            assert attempts.recovered(time.monotonic()) < 10  # by real traffic
+        with Attempts(lab) as attempts, SilentGateway(lab, lab.uplinks[0]):
+            assert 0 < attempts.recovered(time.monotonic()) < 10  # by real traffic
         assert lab.echoes() == before
 
 
@@ -255,11 +260,12 @@ def test_defaults(lab, balancer):
 
 
 def test_dead_from_the_start(lab, balancer):
-    """The first verdict does not wait for the hysteresis of a link that was good."""
+    """The first verdict is fast: it does not wait for three probes of 30 seconds each."""
+    slow = {"interval": "30s", "timeout": "500ms", "targets": PINGED, "passive": False}
     with SilentGateway(lab, lab.uplinks[0]):
-        with Daemon(balancer, Config(lab)) as daemon:
+        with Daemon(balancer, config(lab, **slow)) as daemon:
             daemon.wait("velox1", "down")
-            waituntil(lambda: verdicts(daemon)["velox2"]["ipv4"] == "good", what="the other is good")
+            wait_verdict(daemon, "velox2", "good")
             assert set(tcp_who(lab, 20)) == {"192.168.2.2"}
 
 

@@ -33,6 +33,7 @@ def wait_used(lab, *names):
 def test_the_next_tier_takes_over(lab, balancer, way):
     first, second, _ = (WAYS[way](lab, uplink) for uplink in lab.uplinks)
     with Daemon(balancer, config(lab)) as daemon, Attempts(lab) as attempts:
+        daemon.probed()
         assert used(lab) == {"velox1"}
         since = time.monotonic()
         first.fail()
@@ -55,6 +56,7 @@ def test_links_of_a_tier_share(lab, balancer):
     """The tier is in use as long as one of its links is."""
     links = {"velox3": {"tier": 2}}
     with Daemon(balancer, config(lab, links)) as daemon:
+        daemon.probed()
         assert used(lab) == {"velox1", "velox2"}
         with SilentGateway(lab, lab.uplinks[0]):
             daemon.wait("velox1", "down")
@@ -73,6 +75,7 @@ def test_the_gateways_own_traffic_follows(lab, balancer):
         return lab.gateway.output("ip", "route", "get", "198.51.100.10")
 
     with Daemon(balancer, config(lab)) as daemon:
+        daemon.probed()
         assert "dev eth1" in way_out()
         with SilentGateway(lab, lab.uplinks[0]):
             daemon.wait("velox1", "down")
@@ -86,6 +89,7 @@ def test_the_gateways_own_traffic_follows(lab, balancer):
 def test_on_return(lab, balancer, on_return):
     """Connections of the tier that steps back stay where they are, or are ended."""
     with Daemon(balancer, config(lab, on_return=on_return)) as daemon:
+        daemon.probed()
         failure = SilentGateway(lab, lab.uplinks[0])
         failure.fail()
         daemon.wait("velox1", "down")
@@ -107,6 +111,7 @@ def test_standing_by_loses_nothing(lab, balancer):
     """A link that is not in use fails and returns, and nobody notices."""
     with Daemon(balancer, config(lab)) as daemon, Steady(lab, lab.uplinks[0]) as steady, \
             Busy(lab, 20) as busy:
+        daemon.probed()
         with SilentGateway(lab, lab.uplinks[1]):
             daemon.wait("velox2", "down")
             assert used(lab) == {"velox1"}

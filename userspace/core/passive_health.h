@@ -57,7 +57,7 @@ struct PassiveEvidence {
 
 class PassiveHealth {
   public:
-    // What the datapath has counted by now; for all uplinks, twice a second while there is traffic.
+    // What the datapath has counted by now; for all uplinks, at least twice a second.
     // The first snapshot of an uplink is what later ones are compared with. Numbers that are lower
     // than before are another uplink's: everything is forgotten.
     void observe(uint32_t uplink, Family family, const HandshakeCounters& counters, Time now);

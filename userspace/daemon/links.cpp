@@ -155,6 +155,7 @@ std::vector<LinkChange> Links::settle(const Desired& desired, uint32_t mark_mask
     mark_mask_ = mark_mask;
     std::vector<LinkChange> changes;
     std::set<uint32_t> watched;
+    auto interval = std::chrono::milliseconds::max(); // the shortest of theirs
     for (const Uplink& uplink : desired.uplinks) {
         const auto entry = links_.find(uplink.name);
         if (entry == links_.end() || uplink.retired) {
@@ -168,9 +169,10 @@ std::vector<LinkChange> Links::settle(const Desired& desired, uint32_t mark_mask
         }
         if (link.config.health.passive) {
             watched.insert(uplink.id);
+            interval = std::min(interval, link.config.health.interval);
         }
     }
-    passive_.follow(std::move(watched));
+    passive_.follow(std::move(watched), interval);
     return changes;
 }
 
@@ -254,8 +256,14 @@ bool Links::gateway_missing(const std::string& uplink, Family family) {
 }
 
 LinkState Links::state_now(const Link& link) {
-    return link.uplink ? link_state(*link.uplink, link_fitness(observation(link), link.good))
-                       : LinkState{};
+    if (!link.uplink) {
+        return {};
+    }
+    auto seen = observation(link);
+    if (!link.uplink->has_any_path()) {
+        seen.judgements = {}; // of before: what it lacks now is the reason
+    }
+    return link_state(*link.uplink, link_fitness(seen, link.good));
 }
 
 std::optional<LinkChange> Links::settle_state(Link& link) const {

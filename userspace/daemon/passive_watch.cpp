@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/passive_watch.h"
 
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
 namespace linkbal {
 
 namespace {
 
-constexpr std::chrono::milliseconds period{500};
+constexpr std::chrono::milliseconds longest_period{500};
 
 } // namespace
 
@@ -15,8 +17,9 @@ PassiveWatch::PassiveWatch(asio::io_context& context, std::string instance,
                            std::function<void()> on_reading)
     : timer_(context), instance_(std::move(instance)), on_reading_(std::move(on_reading)) {}
 
-void PassiveWatch::follow(std::set<uint32_t> uplinks) {
+void PassiveWatch::follow(std::set<uint32_t> uplinks, std::chrono::milliseconds interval) {
     const bool idle = uplinks_.empty();
+    period_ = std::min(interval, longest_period);
     uplinks_ = std::move(uplinks);
     if (idle && !uplinks_.empty()) {
         schedule();
@@ -24,7 +27,7 @@ void PassiveWatch::follow(std::set<uint32_t> uplinks) {
 }
 
 void PassiveWatch::schedule() {
-    timer_.expires_after(period);
+    timer_.expires_after(period_);
     timer_.async_wait([this](const error_code& error) {
         if (!error && !uplinks_.empty()) {
             read();

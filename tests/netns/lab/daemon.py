@@ -117,6 +117,14 @@ class Daemon:
             return uplink if uplink.get("state") == state else None
         return self._await(reached, f"{name} is {state}", timeout)
 
+    def probed(self, timeout=15):
+        """Waits until every link has answered probes: a gateway that never has says nothing about its
+        link when it falls silent."""
+        def answered():
+            known = [h for u in self.uplinks().values() for h in u.get("health", {}).values() if h]
+            return known and all(h["latency_ms"] is not None for h in known)
+        self._await(answered, "every link has answered probes", timeout)
+
     def wait_log(self, text, count=1, timeout=15):
         """Waits until the log has a text `count` times."""
         self._await(lambda: self.log.count(text) >= count, f"{count} times '{text}' in the log", timeout)
