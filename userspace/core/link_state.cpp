@@ -34,7 +34,7 @@ FamilyFitness judged(const std::optional<Judgement>& own, const std::optional<Ju
     return {good, judgement->reason.empty() ? "not judged yet" : judgement->reason};
 }
 
-// "no address" or "no gateway", for links that are fit but have no way out.
+// For links that are fit but have no way out.
 std::string missing_path(const Uplink& uplink) {
     return fmt::format("{} has no address and gateway", uplink.device);
 }
