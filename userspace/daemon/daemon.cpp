@@ -72,7 +72,8 @@ Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
                          links_.set_not_ready(uplink, std::move(reason));
                          request(Urgency::at_once);
                      }}),
-      signals_(context_, SIGINT, SIGTERM, SIGHUP), timer_(context_), retry_(first_retry) {}
+      deaths_(context_, options_.instance), signals_(context_, SIGINT, SIGTERM, SIGHUP),
+      timer_(context_), retry_(first_retry) {}
 
 Status Daemon::open() {
     auto lock = lock_for_daemon(options_.instance);
@@ -238,6 +239,9 @@ void Daemon::settle(const Reconciler::Pass& pass, const Config& config) {
         tell(change);
     }
     bring_up_.notify();
+    const NetfilterState& netfilter = pass.desired.state.netfilter;
+    const bool resets = config_.failover.reset && netfilter.resets;
+    deaths_.settle(resets ? std::optional(netfilter.mark_mask) : std::nullopt, pass.facts);
 }
 
 void Daemon::tell(const LinkChange& change) {
