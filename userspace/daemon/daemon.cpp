@@ -73,7 +73,8 @@ Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
                          links_.set_ready(uplink, std::move(reason));
                          look(Urgency::at_once);
                      }}),
-      signals_(context_, SIGINT, SIGTERM, SIGHUP), timer_(context_), retry_(first_retry) {}
+      deaths_(context_, options_.instance), signals_(context_, SIGINT, SIGTERM, SIGHUP),
+      timer_(context_), retry_(first_retry) {}
 
 std::optional<UplinkConfig> Daemon::config_of(const std::string& uplink) const {
     const auto found = std::ranges::find(config_.uplinks, uplink, &UplinkConfig::name);
@@ -272,6 +273,9 @@ void Daemon::settle(const Reconciler::Pass& pass) {
         tell(change);
     }
     bring_up_.notify();
+    const NetfilterState& netfilter = pass.desired.state.netfilter;
+    const bool resets = config_.failover.reset && netfilter.resets;
+    deaths_.settle(resets ? std::optional(netfilter.mark_mask) : std::nullopt, pass.facts);
 }
 
 void Daemon::tell(const LinkChange& change) {

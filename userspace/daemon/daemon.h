@@ -14,6 +14,7 @@
 #include "core/control.h"
 #include "daemon/bring_up_order.h"
 #include "daemon/control_server.h"
+#include "daemon/deaths.h"
 #include "daemon/hooks.h"
 #include "daemon/kernel_events.h"
 #include "daemon/links.h"
@@ -74,6 +75,7 @@ class Daemon {
     Hooks hooks_;
     Links links_;
     BringUpOrder bring_up_;
+    Deaths deaths_;
     asio::signal_set signals_;
     asio::steady_timer timer_; // of the next pass
     Time next_pass_ = Time::max();

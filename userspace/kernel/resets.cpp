@@ -9,6 +9,7 @@
 #include "kernel/conntrack.h"
 #include "kernel/dead_set.h"
 #include "kernel/provocation.h"
+#include "kernel/strays.h"
 #include "kernel/tcp_connections.h"
 
 namespace linkbal {
@@ -80,6 +81,17 @@ Result<EndedConnections> end_connections(const std::string& instance, uint32_t m
         ended.trouble = sent.error();
     }
     return ended;
+}
+
+Result<size_t> reset_clients(const std::string& instance,
+                             std::span<const TcpConnection> connections) {
+    if (auto announced = announce_dead(instance, connections); !announced) {
+        return tl::unexpected(announced.error());
+    }
+    if (auto deleted = delete_strays(connections); !deleted) {
+        return tl::unexpected(deleted.error());
+    }
+    return provoke(connections);
 }
 
 } // namespace linkbal

@@ -39,4 +39,9 @@ Result<EndedConnections> end_connections(const std::string& instance, uint32_t m
 // emptied first: what ended last matters most.
 Status announce_dead(const std::string& table, std::span<const TcpConnection> connections);
 
+// For connections whose entries are gone already: announces them, ends what was taken for them
+// meanwhile (kernel/strays.h), and provokes their clients. Returns how many were provoked.
+Result<size_t> reset_clients(const std::string& instance,
+                             std::span<const TcpConnection> connections);
+
 } // namespace linkbal

@@ -75,8 +75,7 @@ NfnetlinkMessage dump_request(uint32_t mark, uint32_t mask) {
 
 // A port forward's opener may live in the uplink's own subnet, which has a route too: where the
 // destination was translated, the host behind it comes first.
-std::optional<TcpConnection> tcp_connection_of(const nlmsghdr& entry,
-                                               const IsBehindUs& is_behind_us) {
+std::optional<TcpEntry> tcp_entry_of(const nlmsghdr& entry, const IsBehindUs& is_behind_us) {
     const Attributes attributes(&entry, sizeof(nfgenmsg));
     const auto original = direction(attributes, CTA_TUPLE_ORIG);
     const auto reply = direction(attributes, CTA_TUPLE_REPLY);
@@ -85,12 +84,19 @@ std::optional<TcpConnection> tcp_connection_of(const nlmsghdr& entry,
     }
     const bool translated = (ntohl(attributes.u32(CTA_STATUS)) & IPS_DST_NAT) != 0;
     if (translated && is_behind_us(reply->client)) {
-        return reply;
+        return TcpEntry{*reply, original->server};
     }
     if (is_behind_us(original->client)) {
-        return original;
+        return TcpEntry{*original, reply->server};
     }
-    return is_behind_us(reply->client) ? reply : std::nullopt;
+    return is_behind_us(reply->client) ? std::optional(TcpEntry{*reply, original->server})
+                                       : std::nullopt;
+}
+
+std::optional<TcpConnection> tcp_connection_of(const nlmsghdr& entry,
+                                               const IsBehindUs& is_behind_us) {
+    const auto found = tcp_entry_of(entry, is_behind_us);
+    return found ? std::optional(found->connection) : std::nullopt;
 }
 
 Result<TcpConnections> tcp_connections_by_mark(uint32_t mark, uint32_t mask, size_t cap) {

@@ -15,9 +15,16 @@
 
 namespace linkbal {
 
+struct TcpEntry {
+    TcpConnection connection;
+    IpAddress outer; // the gateway's address that the other end knows, or what stands in its place
+};
+
 // The connection that a ctnetlink message is about, if it is TCP, has a client that believes in it
 // (established to the last FIN's acknowledgement; whoever still sends a SYN gets a new connection) and
 // one of its ends is behind us.
+std::optional<TcpEntry> tcp_entry_of(const nlmsghdr& entry,
+                                     const std::function<bool(const IpAddress&)>& is_behind_us);
 std::optional<TcpConnection>
 tcp_connection_of(const nlmsghdr& entry, const std::function<bool(const IpAddress&)>& is_behind_us);
 

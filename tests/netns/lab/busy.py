@@ -40,6 +40,8 @@ class Connection:
                 self.error = error
 
     def receive(self):
+        if self.error is not None:  # send() was told, and sockets say it only once
+            return
         try:
             got = self.socket.recv(32)
         except OSError as error:
