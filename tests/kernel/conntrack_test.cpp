@@ -74,6 +74,19 @@ TEST_CASE("connections are counted and deleted by the bits of the mask, both fam
     CHECK(count_by_mark(0x00ff0000).value() == Counts{{0, 1}, {0x00020000, 2}});
 }
 
+TEST_CASE("connections of one family are deleted, the other's go on") {
+    LINKBAL_OWN_NAMESPACE();
+    make_network();
+    mark_by_port();
+    connect4(1001);
+    connect6(1001);
+    connect6(1002);
+    REQUIRE(delete_by_mark(0x00010000, 0x00ff0000, Family::ipv6));
+    CHECK(count_by_mark(0x00ff0000).value() == Counts{{0x00010000, 1}, {0x00020000, 1}});
+    REQUIRE(delete_by_mark(0x00010000, 0x00ff0000, Family::ipv4));
+    CHECK(count_by_mark(0x00ff0000).value() == Counts{{0x00020000, 1}});
+}
+
 TEST_CASE("a deletion of everything by mistake is refused") {
     LINKBAL_OWN_NAMESPACE();
     make_network();

@@ -21,14 +21,14 @@ EventSocket route_events() {
     return *std::move(socket);
 }
 
-struct Drained {
+struct Heard {
     std::vector<uint16_t> types;
     bool complete = false;
     [[nodiscard]] auto count(uint16_t type) const { return std::ranges::count(types, type); }
 };
 
-Drained drain(EventSocket& socket) {
-    Drained drained;
+Heard drain(EventSocket& socket) {
+    Heard drained;
     const auto complete =
         socket.drain([&](const nlmsghdr& message) { drained.types.push_back(message.nlmsg_type); });
     REQUIRE(complete);
@@ -45,7 +45,7 @@ TEST_CASE("events are handed over in order, once") {
     CHECK(drain(socket).types.empty());
     ip("route add 203.0.113.0/24 dev lo");
     ip("route del 203.0.113.0/24 dev lo");
-    const Drained drained = drain(socket);
+    const Heard drained = drain(socket);
     CHECK(drained.complete);
     CHECK(drained.types == std::vector<uint16_t>{RTM_NEWROUTE, RTM_DELROUTE});
     CHECK(drain(socket).types.empty());
@@ -65,12 +65,12 @@ TEST_CASE("a reader that is too slow learns that it has missed something") {
     make_network();
     EventSocket socket = route_events();
     add_routes(20000);
-    const Drained drained = drain(socket);
+    const Heard drained = drain(socket);
     CHECK(!drained.complete);
     CHECK(drained.count(RTM_NEWROUTE) > 0); // the first ones
     CHECK(drained.count(RTM_NEWROUTE) < 20000);
     ip("route add 203.0.113.0/24 dev lo");
-    const Drained after = drain(socket);
+    const Heard after = drain(socket);
     CHECK(after.complete);
     CHECK(after.types == std::vector<uint16_t>{RTM_NEWROUTE});
 }

@@ -59,8 +59,11 @@ Status delete_by_mark(uint32_t mark, uint32_t mask, std::optional<Family> family
         mnl_attr_put_u32(m, CTA_MARK, htonl(mark));
         mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(mask));
     };
-    const auto done =
-        socket->request(conntrack_message(IPCTNL_MSG_CT_DELETE, 0, filter, socket_family(family)));
+    auto message = conntrack_message(IPCTNL_MSG_CT_DELETE, 0, filter, socket_family(family));
+    // In a message of version 0 the family means nothing, as it did before it was looked at: the
+    // kernel would delete both (ctnetlink_del_conntrack(), kernel 5.3 and later).
+    static_cast<nfgenmsg*>(mnl_nlmsg_get_payload(header(message)))->version = family ? 1 : 0;
+    const auto done = socket->request(message);
     if (!done) {
         return tl::unexpected(
             done.error().within(fmt::format("delete connections of mark {:#x}/{:#x}", mark, mask)));
