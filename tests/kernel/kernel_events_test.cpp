@@ -17,10 +17,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-enum class Heard : uint8_t { nothing, soon, at_once };
+enum class Heard : uint8_t { nothing, soon, at_once, moved };
 
 std::ostream& operator<<(std::ostream& out, Heard heard) {
-    return out << (heard == Heard::nothing ? "nothing" : heard == Heard::soon ? "soon" : "at once");
+    constexpr std::array words{"nothing", "soon", "at once", "moved"};
+    return out << words.at(static_cast<size_t>(heard));
 }
 
 // wan1 is ours, other is not.
@@ -40,7 +41,9 @@ struct Lab {
         REQUIRE(interfaces);
         names.emplace(*interfaces);
         auto opened = KernelEvents::open(context, "linkbal", own.port(), [this](Urgency urgency) {
-            const Heard now = urgency == Urgency::at_once ? Heard::at_once : Heard::soon;
+            const Heard now = urgency == Urgency::moved     ? Heard::moved
+                              : urgency == Urgency::at_once ? Heard::at_once
+                                                            : Heard::soon;
             heard = std::max(heard, now);
         });
         INFO((opened ? "" : opened.error().message));
@@ -69,10 +72,10 @@ struct Lab {
         return most;
     }
     // The same, where it may take the kernel a moment to see.
-    bool comes_at_once(const std::string& words) {
+    bool moves(const std::string& words) {
         heard = Heard::nothing;
         ip(words);
-        const bool came = run_until(context, [&] { return heard == Heard::at_once; });
+        const bool came = run_until(context, [&] { return heard == Heard::moved; });
         listen();
         return came;
     }
@@ -88,19 +91,19 @@ TEST_CASE("what happens to a link of ours is heard at once, to others soon") {
     LINKBAL_OWN_NAMESPACE();
     Lab lab;
     CHECK(lab.after("link set other down") == Heard::soon);
-    CHECK(lab.comes_at_once("link set wan1p down")); // wan1's carrier
-    CHECK(lab.after("link set wan1 down") == Heard::at_once);
-    CHECK(lab.after("link del wan1") == Heard::at_once);
+    CHECK(lab.moves("link set wan1p down")); // wan1's carrier
+    CHECK(lab.after("link set wan1 down") == Heard::moved);
+    CHECK(lab.after("link del wan1") == Heard::moved);
     CHECK(lab.after("link add tun8 type veth") == Heard::soon);
-    CHECK(lab.after("link add tun9 type veth") == Heard::at_once); // it was not there before
+    CHECK(lab.after("link add tun9 type veth") == Heard::moved); // it was not there before
 }
 
 TEST_CASE("addresses of our links are heard at once, others soon") {
     LINKBAL_OWN_NAMESPACE();
     Lab lab;
-    CHECK(lab.after("addr add 192.0.2.1/32 dev wan1") == Heard::at_once);
-    CHECK(lab.after("addr del 192.0.2.1/32 dev wan1") == Heard::at_once);
-    CHECK(lab.after("addr add 2001:db8::1/128 nodad dev wan1") == Heard::at_once);
+    CHECK(lab.after("addr add 192.0.2.1/32 dev wan1") == Heard::moved);
+    CHECK(lab.after("addr del 192.0.2.1/32 dev wan1") == Heard::moved);
+    CHECK(lab.after("addr add 2001:db8::1/128 nodad dev wan1") == Heard::moved);
     CHECK(lab.after("addr add 192.0.2.1/32 dev other") == Heard::soon);
 }
 
@@ -169,7 +172,7 @@ TEST_CASE("events that were lost make us look at once") {
     Lab lab;
     const CapturedLog log;
     add_routes(20000);
-    CHECK(lab.listen() == Heard::at_once);
+    CHECK(lab.listen() == Heard::moved);
     CHECK(log.has("info: the kernel's events came faster than they were read"));
     CHECK(lab.after("route add 203.0.113.0/24 dev lo") == Heard::soon); // and we still hear
 }

@@ -71,7 +71,7 @@ TEST_CASE("what stands in the way of a link comes before all verdicts") {
                          .interface = nullptr,
                          .judgements = {good, good},
                          .not_ready = "log_in: exit status 1"};
-    CHECK(link_fitness(seen, was_good) == both(false, "eth1 is not there"));
+    CHECK(link_fitness(seen, was_good) == both(false, "interface eth1 is not there"));
     seen.interface = &eth1;
     eth1.up = eth1.running = false;
     CHECK(link_fitness(seen, was_good) == both(false, "eth1 is switched off"));
@@ -131,8 +131,8 @@ TEST_CASE("a link without a way out is down, and says what it lacks") {
     const Fitness half{FamilyFitness{true, "fine"}, {false, "silent"}};
     CHECK(link_state(settled({}, {}), half) == lacks);
     // What else is wrong explains why there is none.
-    CHECK(link_state(settled({}, {}), both(false, "eth1 is not there")).reason ==
-          "eth1 is not there");
+    CHECK(link_state(settled({}, {}), both(false, "interface eth1 is not there")).reason ==
+          "interface eth1 is not there");
 }
 
 TEST_CASE("the last resort says that it is one") {

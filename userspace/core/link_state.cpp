@@ -12,7 +12,7 @@ namespace {
 // What makes a link unfit whatever the probes say.
 std::optional<std::string> obstacle(const LinkObservation& seen) {
     if (seen.interface == nullptr) {
-        return fmt::format("{} is not there", seen.device);
+        return fmt::format("interface {} is not there", seen.device);
     }
     if (!seen.interface->up) {
         return fmt::format("{} is switched off", seen.device);

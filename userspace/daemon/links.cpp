@@ -95,6 +95,7 @@ void Links::remember(const Memory& memory) {
             for (size_t family = 0; family < known.carried.size(); ++family) {
                 const bool good = known.carried.at(family);
                 link->second.good.at(family) = good;
+                link->second.cut_off.at(family) = !good;
                 link->second.before.at(family) = {good ? Verdict::good : Verdict::bad,
                                                   known.gateway_answers.at(family)};
             }

@@ -90,7 +90,7 @@ void judge(UplinkStatus& status, const RememberedUplink& uplink,
         status.reason = "no longer configured: its open connections go on";
         status.state = UplinkState::draining;
     } else if (interface == interfaces.end()) {
-        status.reason = fmt::format("{} is not there", status.interface);
+        status.reason = fmt::format("interface {} is not there", status.interface);
     } else if (!interface->up) {
         status.reason = fmt::format("{} is switched off", status.interface);
     } else if (!interface->running) {
