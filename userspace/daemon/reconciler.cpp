@@ -5,6 +5,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "core/repair.h"
 #include "kernel/instance.h"
 
 namespace linkbal {
@@ -20,15 +21,10 @@ tl::unexpected<Refusal> refused(const Error& error) {
 
 } // namespace
 
-// The same is wanted as before, no link has moved, and yet it is not there. What is to be remembered,
-// as a command's order that changes nothing at the moment, can't wait for the budget.
-bool Reconciler::is_repair(const Preparation& preparation) const {
-    return !expecting_ && !preparation.plan.empty() && !preparation.to_remember &&
-           applied_ == preparation.desired.state && preparation.desired.ended.empty();
-}
-
 Status Reconciler::apply(const Preparation& preparation, Occasion occasion, Pass& pass) {
-    const bool repair = is_repair(preparation) && occasion == Occasion::routine;
+    // What goes with a link that has moved is nobody's doing, and what is asked for is not held back.
+    const bool repair = occasion == Occasion::routine && !expecting_ && applied_ &&
+                        is_repair(preparation.plan, *applied_);
     if (repair && !budget_.take(Clock::now())) {
         pass.postponed = budget_.next();
         if (!std::exchange(postponing_, true)) {

@@ -57,7 +57,6 @@ class Reconciler {
                                                const std::string& file, const Judge& judge,
                                                Pass& pass);
     Status apply(const Preparation& preparation, Occasion occasion, Pass& pass);
-    [[nodiscard]] bool is_repair(const Preparation& preparation) const;
 
     Gateway gateway_;
     std::optional<GatewayState> applied_;
