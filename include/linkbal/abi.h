@@ -8,6 +8,7 @@
  *   settings          ARRAY[1], frozen     struct lb_settings; what the loaded programs were built with
  *   buckets           ARRAY_OF_MAPS[2]     enum lb_family -> ARRAY[1] of struct lb_buckets; one update
  *                                          of the outer map switches a whole family at once
+ *   buckets_ipv4, buckets_ipv6             what it holds
  *   turns             ARRAY[LB_TURNS]      __u32; next turn of each (client, server, transport) group
  *   bypass4, bypass6  LPM_TRIE             destinations that are never balanced
  *   devices           HASH                 __u32 ifindex -> struct lb_device

@@ -296,11 +296,15 @@ def test_uplink_removed_and_added_by_reload(lab, balancer):
             daemon.wait("velox1", "down")
 
 
+def all_judged_good(daemon):
+    for family in ("ipv4", "ipv6"):
+        waituntil(lambda f=family: all(u["health"][f]["verdict"] == "good"
+                                       for u in daemon.uplinks().values()), what=f"{family} is good")
+
+
 def test_status_of_a_daemon(lab, balancer):
     with Daemon(balancer, config(lab)) as daemon:
-        for family in ("ipv4", "ipv6"):
-            waituntil(lambda f=family: all(u["health"][f]["verdict"] == "good"
-                                           for u in daemon.uplinks().values()), what=f"{family} is good")
+        all_judged_good(daemon)
         for uplink in daemon.uplinks().values():
             for health in uplink["health"].values():
                 assert health["reason"] and health["latency_ms"] >= 0 and health["loss"] == 0
@@ -313,13 +317,15 @@ def test_status_of_a_daemon(lab, balancer):
         daemon.wait("velox1", "up")
 
 
-def unit_capabilities():
-    """Those of the service's unit."""
+def confined():
+    """A command in front that leaves a command the capabilities of the service's unit."""
     unit = pathlib.Path(ROOT, "userspace/daemon/linkbal.service.in").read_text(encoding="utf-8")
     words = re.search(r"^CapabilityBoundingSet=(.*(?:\\\n.*)*)", unit, re.MULTILINE)[1]
     names = re.findall(r"CAP_\w+", words)
     assert names and "CAP_SYS_ADMIN" not in names, words
-    return ",".join("+" + name.removeprefix("CAP_").lower() for name in names)
+    capabilities = ",".join("+" + name.removeprefix("CAP_").lower() for name in names)
+    return ("setpriv", f"--bounding-set=-all,{capabilities}", f"--inh-caps=-all,{capabilities}",
+            "--no-new-privs")
 
 
 def test_least_privileges(lab, balancer):
@@ -328,12 +334,10 @@ def test_least_privileges(lab, balancer):
     balancer.up(config(lab))  # mounts /sys/fs/bpf, which is the service manager's business otherwise
     balancer.down()
     before = snapshot(lab)
-    capabilities = unit_capabilities()
-    prefix = ("setpriv", f"--bounding-set=-all,{capabilities}", f"--inh-caps=-all,{capabilities}",
-              "--no-new-privs")
-    with Daemon(balancer, config(lab), prefix=prefix) as daemon, Steady(lab, good) as steady:
+    with Daemon(balancer, config(lab), prefix=confined()) as daemon, Steady(lab, good) as steady:
         status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text(encoding="ascii")
         assert "NoNewPrivs:\t1" in status
+        all_judged_good(daemon)  # a link that is silent before its first answer is another matter
         assert both_links(lab)
         for failure in (SilentGateway(lab, dead), Carrier(lab, dead)):
             with failure:
@@ -347,4 +351,27 @@ def test_least_privileges(lab, balancer):
         assert steady.lost() == 0
         balancer.down()
         assert daemon.ended() == 0, daemon.log
+    assert not differences(before, snapshot(lab))
+
+
+def test_least_privileges_of_commands(lab, balancer):
+    """Without a daemon they need no others than the service, where a bpffs is mounted."""
+    if not pathlib.Path("/sys/fs/bpf").is_mount():
+        pytest.skip("no bpffs is mounted on /sys/fs/bpf")
+    options = {"prefix": confined(), "check": True}
+    before = snapshot(lab)
+    balancer.write(config(lab))
+    assert "2 uplinks" in balancer.run("up", **options).stdout
+    assert both_links(lab)
+    assert "nothing to do" in balancer.run("up", **options).stdout
+    ids = balancer.bucket_maps()
+    balancer.write(config(lab, THREE_TO_ONE))
+    balancer.run("up", **options)
+    assert ids != balancer.bucket_maps()
+    balancer.run("uplink", "velox1", "drain", **options)
+    assert set(tcp_who(lab, 20)) == {"192.168.2.2"}
+    balancer.run("uplink", "velox1", "resume", **options)
+    uplinks = json.loads(balancer.run("status", "--json", **options).stdout)["uplinks"]
+    assert {uplink["name"]: uplink["weight"] for uplink in uplinks} == THREE_TO_ONE
+    balancer.run("down", **options)
     assert not differences(before, snapshot(lab))

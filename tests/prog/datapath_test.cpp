@@ -247,6 +247,7 @@ TEST_CASE("errors name what was tried and on what") {
 
 TEST_CASE("no bpffs in the namespace of a single command") {
     LINKBAL_NEED_NAMESPACES();
+    const AsAdministrator mounting;
     CHECK(need(mount_bpffs()) == false);
     REQUIRE(mount("none", bpffs_path, "tmpfs", 0, nullptr) == 0);
     const auto refused = mount_bpffs();
@@ -257,6 +258,7 @@ TEST_CASE("no bpffs in the namespace of a single command") {
 
 TEST_CASE("a bpffs is unmounted when nothing is pinned in it") {
     LINKBAL_NEED_NAMESPACES();
+    const AsAdministrator mounting;
     REQUIRE(mount("none", bpffs_path, "tmpfs", 0, nullptr) == 0);
     REQUIRE(mount("bpf", bpffs_path, "bpf", 0, nullptr) == 0);
     const std::string pins = std::string(bpffs_path) + "/somebody";

@@ -439,6 +439,7 @@ TEST_CASE("devices are put back without those that have vanished") {
 
 TEST_CASE("a bpffs that is hidden by a private mount namespace is told of") {
     LINKBAL_NEED_NAMESPACES();
+    const AsAdministrator mounting;
     need(require_visible_bpffs());
     REQUIRE(mount("none", bpffs_path, "tmpfs", 0, nullptr) == 0);
     const auto hidden = require_visible_bpffs();

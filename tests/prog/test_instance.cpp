@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <bpf/bpf.h>
+#include <cap-ng.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -14,10 +15,27 @@
 
 namespace linkbal::test {
 
+namespace {
+
+bool is_administrator() { return capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN) != 0; }
+
+// It stays among the permitted ones, so it can be had again.
+void be_administrator(bool wanted) {
+    CHECK(capng_get_caps_process() == 0);
+    CHECK(capng_update(wanted ? CAPNG_ADD : CAPNG_DROP, CAPNG_EFFECTIVE, CAP_SYS_ADMIN) == 0);
+    CHECK(capng_apply(CAPNG_SELECT_CAPS) == 0);
+}
+
+} // namespace
+
+AsAdministrator::AsAdministrator() : before_(is_administrator()) { be_administrator(true); }
+AsAdministrator::~AsAdministrator() { be_administrator(before_); }
+
 std::optional<std::string> enter_namespaces() {
     if (geteuid() != 0) {
         return "needs root";
     }
+    be_administrator(true);
     const auto failed = [](const char* what) {
         return std::string(what) + ": " + std::strerror(errno);
     };
@@ -32,10 +50,13 @@ std::optional<std::string> enter_namespaces() {
     if (!features) {
         return features.error().message;
     }
-    return features->conntrack_lookup
-               ? std::nullopt
-               : std::optional<std::string>("no bpf_skb_ct_lookup: Linux 6.0 "
-                                            "and later with conntrack");
+    if (!features->conntrack_lookup) {
+        return "no bpf_skb_ct_lookup: Linux 6.0 and later with conntrack";
+    }
+    be_administrator(false);
+    const auto confined = probe_features();
+    be_administrator(!confined || !confined->conntrack_lookup);
+    return std::nullopt;
 }
 
 TestInstance::TestInstance(const Setup& setup) : setup_(setup) {

@@ -16,8 +16,21 @@
 namespace linkbal::test {
 
 // Moves this process into a network and a mount namespace of its own, with a bpffs of its own: all
-// that a test makes is gone with the process. A reason if that can't be done here.
+// that a test makes is gone with the process. From then on it works without CAP_SYS_ADMIN, unless this
+// kernel asks for it to let programs look into conntrack. A reason if that can't be done here.
 std::optional<std::string> enter_namespaces();
+
+// Has CAP_SYS_ADMIN while it lives, to mount or to stand for a privileged command.
+class AsAdministrator {
+  public:
+    AsAdministrator();
+    ~AsAdministrator();
+    AsAdministrator(const AsAdministrator&) = delete;
+    AsAdministrator& operator=(const AsAdministrator&) = delete;
+
+  private:
+    bool before_;
+};
 
 #define LINKBAL_NEED_NAMESPACES()                                                                  \
     if (const auto reason = ::linkbal::test::enter_namespaces(); reason) {                         \

@@ -82,9 +82,18 @@ Result<Fd> make_directory(const std::string& path) {
                      : fail_errno(errno, fmt::format("opening the cgroup {}", path));
 }
 
-// The program that an earlier owner of the directory has left there.
-Fd attached_program(const Fd& directory) {
-    std::array<__u32, 8> ids{};
+bool attach(const Fd& directory, int program, uint32_t flags, int replaced = -1) {
+    LIBBPF_OPTS(bpf_prog_attach_opts, options);
+    options.flags = flags;
+    options.replace_prog_fd = replaced;
+    return bpf_prog_attach_opts(program, directory.get(), BPF_CGROUP_INET_SOCK_CREATE, &options) ==
+           0;
+}
+
+// The first program that a former version has left there, where it may be opened by its id (for
+// CAP_SYS_ADMIN only).
+Fd left_behind(const Fd& directory) {
+    std::array<__u32, 64> ids{}; // as many as a cgroup can have
     __u32 count = ids.size();
     const bool found = bpf_prog_query(directory.get(), BPF_CGROUP_INET_SOCK_CREATE, 0, nullptr,
                                       ids.data(), &count) == 0 &&
@@ -93,19 +102,24 @@ Fd attached_program(const Fd& directory) {
 }
 
 // Attached to the cgroup rather than by a BPF link: it lasts exactly as long as the cgroup does.
+//
+// BPF_F_ALLOW_OVERRIDE: it is the only one of its cgroup, and takes the place of an earlier owner's in
+// one step, which among several (BPF_F_ALLOW_MULTI) has to be named by a descriptor that nobody can
+// have any more. Those of outer cgroups run beside it all the same, if they are of several.
+//
+// Former versions were of several, and the kernel lets nobody mix them (EPERM): ours comes beside
+// theirs there, behind them, so that its mark is the one that counts.
 Status attach(const Fd& directory, const std::string& path, int program) {
-    const Fd former = attached_program(directory);
-    LIBBPF_OPTS(bpf_prog_attach_opts, options);
-    options.flags = BPF_F_ALLOW_MULTI; // beside those of outer cgroups
-    if (former) {
-        options.flags |= BPF_F_REPLACE;
-        options.replace_prog_fd = former.get();
+    bool attached = attach(directory, program, BPF_F_ALLOW_OVERRIDE);
+    if (!attached && errno == EPERM) {
+        const Fd former = left_behind(directory);
+        attached = former
+                       ? attach(directory, program, BPF_F_ALLOW_MULTI | BPF_F_REPLACE, former.get())
+                       : attach(directory, program, BPF_F_ALLOW_MULTI);
     }
-    if (bpf_prog_attach_opts(program, directory.get(), BPF_CGROUP_INET_SOCK_CREATE, &options) !=
-        0) {
-        return fail_errno(errno, fmt::format("attaching a BPF program to the cgroup {}", path));
-    }
-    return {};
+    return attached
+               ? Status()
+               : fail_errno(errno, fmt::format("attaching a BPF program to the cgroup {}", path));
 }
 
 Status mark_sockets(const Fd& directory, const std::string& path, uint32_t mark) {

@@ -212,8 +212,10 @@ Status apply_all(Applier& applier, const Plan& plan,
     return failures.empty() ? Status{} : Status(fail("{}", failures));
 }
 
-Status apply_or_undo(Applier& applier, const Plan& plan,
-                     const std::function<void(const Action&)>& progress) {
+namespace {
+
+Status perform_or_undo(Applier& applier, const Plan& plan,
+                       const std::function<void(const Action&)>& progress) {
     for (auto action = plan.begin(); action != plan.end(); ++action) {
         progress(*action);
         auto done = applier.perform(*action);
@@ -230,6 +232,15 @@ Status apply_or_undo(Applier& applier, const Plan& plan,
         return tl::unexpected(error);
     }
     return {};
+}
+
+} // namespace
+
+Status apply_or_undo(Applier& applier, const Plan& plan,
+                     const std::function<void(const Action&)>& progress) {
+    auto done = perform_or_undo(applier, plan, progress);
+    applier.tidy();
+    return done;
 }
 
 } // namespace linkbal

@@ -30,6 +30,8 @@ class Applier {
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
     // Of an action that perform() has done.
     Status undo(const Action& action);
+    // When nothing is to be done or undone any more. If it fails the next change does it.
+    void tidy() { (void)datapath_.tidy(); }
 
   private:
     struct Perform;

@@ -10,6 +10,7 @@
 #include "kernel/bpffs.h"
 #include "kernel/clsact.h"
 #include "kernel/interface_index.h"
+#include "kernel/program_pins.h"
 #include "kernel/tcx.h"
 
 namespace linkbal {
@@ -95,14 +96,6 @@ Result<bool> settle(const std::string& directory, const Attachment& attachment) 
     return !found->empty();
 }
 
-Result<Fd> open_program(uint32_t id) {
-    Fd program(id == 0 ? -1 : bpf_prog_get_fd_by_id(id));
-    if (id != 0 && !program && errno != ENOENT) {
-        return fail_errno(errno, fmt::format("opening the BPF program {}", id));
-    }
-    return program;
-}
-
 std::optional<AttachRole> role_of(const Fd& program) {
     bpf_prog_info info{};
     __u32 size = sizeof(info);
@@ -130,15 +123,16 @@ Result<uint32_t> running_program(const Note& note) {
 
 // Its role is that of the program which runs: a process may have been killed after it renamed the
 // note and before it replaced the program.
-Result<FoundAttachment> look_at(const Note& note) {
+Result<FoundAttachment> look_at(std::vector<ProgramPin>& pins, const Note& note) {
     const auto id = running_program(note);
-    const auto program = id ? open_program(*id) : tl::unexpected(id.error());
+    const auto program = id ? find_program(pins, *id) : tl::unexpected(id.error());
     if (!program) {
         return tl::unexpected(program.error());
     }
+    const auto role = *program != nullptr ? role_of_program((*program)->name) : std::nullopt;
     auto attachment = note.attachment;
-    attachment.role = role_of(*program).value_or(attachment.role);
-    return FoundAttachment{attachment, is_unfinished(note.path) ? 0 : *id};
+    attachment.role = role.value_or(attachment.role);
+    return FoundAttachment{attachment, *id, is_unfinished(note.path)};
 }
 
 Status with_directories(const std::vector<std::string>& paths) {
@@ -319,8 +313,20 @@ Result<Fd> attached_program(const std::string& directory, const Attachment& atta
     if (found->empty()) {
         return Fd();
     }
-    const auto id = running_program(found->back());
-    return id ? open_program(*id) : tl::unexpected(id.error());
+    const auto& note = found->back();
+    const auto id = running_program(note);
+    auto pins = read_program_pins(directory);
+    if (!id || !pins) {
+        return tl::unexpected(id ? pins.error() : id.error());
+    }
+    const auto program = find_program(*pins, *id);
+    if (!program) {
+        return tl::unexpected(program.error());
+    }
+    if (*program != nullptr || *id == 0) {
+        return *program != nullptr ? std::move((*program)->program) : Fd();
+    }
+    return open_pin(program_path(directory, attach_program(note.attachment.role)));
 }
 
 Status detach_from_device(const std::string& directory, const Attachment& attachment) {
@@ -333,6 +339,10 @@ Status detach_from_device(const std::string& directory, const Attachment& attach
 }
 
 Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory) {
+    auto pins = read_program_pins(directory);
+    if (!pins) {
+        return tl::unexpected(pins.error());
+    }
     std::vector<FoundAttachment> found;
     for (const bool tcx : {true, false}) {
         const auto written = read_notes(directory, tcx);
@@ -340,7 +350,7 @@ Result<std::vector<FoundAttachment>> find_attachments(const std::string& directo
             return tl::unexpected(written.error());
         }
         for (const auto& note : *written) {
-            auto seen = look_at(note);
+            auto seen = look_at(*pins, note);
             if (!seen) {
                 return tl::unexpected(seen.error());
             }

@@ -22,7 +22,8 @@ namespace linkbal {
 
 struct FoundAttachment {
     Attachment attachment;
-    uint32_t program_id = 0; // 0: nothing is attached there any more, or only by halves
+    uint32_t program_id = 0; // 0: nothing is attached there any more
+    bool unfinished = false; // attached by halves
 };
 
 // `directory` is the instance's; `program` is the one that the attachment's role asks for, or a
@@ -30,6 +31,8 @@ struct FoundAttachment {
 Status attach_to_device(const std::string& directory, const Attachment& attachment,
                         const Fd& program);
 // The program of ours that is at this place now, whatever its role; an invalid Fd if there is none.
+// One that is neither pinned nor may be opened by its id (a former version was killed as it replaced
+// programs, and CAP_SYS_ADMIN is missing) is stood in for by the pinned one of that role.
 Result<Fd> attached_program(const std::string& directory, const Attachment& attachment);
 Status detach_from_device(const std::string& directory, const Attachment& attachment);
 Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory);

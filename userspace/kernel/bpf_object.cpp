@@ -15,6 +15,7 @@
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/program_pins.h"
 
 namespace linkbal {
 
@@ -34,10 +35,6 @@ using Skeleton = std::unique_ptr<linkbal_bpf, decltype(&linkbal_bpf::destroy)>;
 std::string map_path(const std::string& directory, std::string_view name) {
     return fmt::format("{}/{}", directory, name);
 }
-std::string program_directory(const std::string& directory) { return directory + "/programs"; }
-std::string program_path(const std::string& directory, std::string_view name) {
-    return fmt::format("{}/{}", program_directory(directory), name);
-}
 
 bpf_map* find_map(const linkbal_bpf& skeleton, std::string_view name) {
     return name == settings_name
@@ -53,20 +50,17 @@ bool is_compatible(const bpf_map* map, const bpf_map_info& there) {
 }
 
 // What a map of maps holds shows in its entries only: the kernel tells nothing of its template. One
-// without entries is not worth taking over.
-Result<bool> has_compatible_entries(const bpf_map* inner, const Fd& outer) {
+// without entries is not worth taking over, and one whose entries can't be opened can't be read.
+Result<bool> has_compatible_entries(const bpf_map* inner, const BpfObject& object,
+                                    const Fd& outer) {
+    auto all = has_all_inner_maps(object.inner, outer);
+    if (!all || !*all) {
+        return all;
+    }
     bool any = false;
-    for (uint32_t key = 0; key < LB_FAMILIES; ++key) {
-        const auto id = map_lookup<uint32_t>(outer, key);
-        if (!id) {
-            return tl::unexpected(id.error());
-        }
-        if (!id->has_value()) {
-            continue;
-        }
-        const Fd entry(bpf_map_get_fd_by_id(id->value_or(0)));
+    for (const Fd& entry : object.inner) {
         if (!entry) {
-            return fail_errno(errno, "opening a BPF map of buckets");
+            continue;
         }
         const auto there = map_info(entry);
         if (!there || !is_compatible(inner, *there)) {
@@ -77,7 +71,8 @@ Result<bool> has_compatible_entries(const bpf_map* inner, const Fd& outer) {
     return any;
 }
 
-Result<bool> is_reusable(const linkbal_bpf& skeleton, const std::string& name, const Fd& fd) {
+Result<bool> is_reusable(const linkbal_bpf& skeleton, const BpfObject& previous,
+                         const std::string& name, const Fd& fd) {
     const bpf_map* map = find_map(skeleton, name);
     const auto there = map_info(fd);
     if (!there) {
@@ -87,7 +82,7 @@ Result<bool> is_reusable(const linkbal_bpf& skeleton, const std::string& name, c
         return false;
     }
     bpf_map* inner = bpf_map__inner_map(find_map(skeleton, name));
-    return inner == nullptr ? Result<bool>(true) : has_compatible_entries(inner, fd);
+    return inner == nullptr ? Result<bool>(true) : has_compatible_entries(inner, previous, fd);
 }
 
 // The settings are part of the programs, so each load has its own. `devices` and `uplinks` tell of
@@ -95,7 +90,7 @@ Result<bool> is_reusable(const linkbal_bpf& skeleton, const std::string& name, c
 Result<MapNames> reusable_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
     MapNames names;
     for (const auto& [name, fd] : previous.maps) {
-        const auto fits = name == settings_name ? false : is_reusable(skeleton, name, fd);
+        const auto fits = name == settings_name ? false : is_reusable(skeleton, previous, name, fd);
         if (!fits) {
             return tl::unexpected(fits.error());
         }
@@ -160,6 +155,14 @@ tl::unexpected<Error> load_failure(int code, const LibbpfLog& log) {
     return error;
 }
 
+// libbpf looks for kernel functions that are not in the kernel itself in its modules, whose types are
+// opened by their ids, for CAP_SYS_ADMIN only. Versions such as 1.1 fail where they may not, even if the
+// function is weak and never called; later ones go on. It looks once: here, for one that does not exist
+// and whose failure is of no account.
+void pass_over_modules(const linkbal_bpf& skeleton) {
+    (void)bpf_program__set_attach_target(skeleton.progs.lb_classify, 0, "lb_no_such_function");
+}
+
 std::set<uint32_t> used_maps(const Fd& program) {
     std::array<__u32, 64> ids{};
     bpf_prog_info info{};
@@ -170,6 +173,25 @@ std::set<uint32_t> used_maps(const Fd& program) {
         return {0}; // an id that no map has
     }
     return {ids.begin(), ids.begin() + std::min<size_t>(info.nr_map_ids, ids.size())};
+}
+
+// They get their names when the outer map has its own: until then those that it holds now keep them.
+Status stage_inner_maps(const BpfObject& object, const std::string& directory) {
+    const auto present = open_pin(map_path(directory, "buckets"));
+    auto settled = !present   ? tl::unexpected(present.error())
+                   : *present ? settle_inner_maps(directory, *present)
+                              : Status();
+    if (!settled) {
+        return settled;
+    }
+    for (const Family family : families) {
+        const Fd& inner = object.inner.at(static_cast<size_t>(family));
+        const auto staged = inner ? stage_inner_map(directory, family, inner) : Status();
+        if (!staged) {
+            return staged;
+        }
+    }
+    return {};
 }
 
 } // namespace
@@ -200,6 +222,9 @@ Result<BpfObject> load_object(const lb_settings& settings, const BpfObject& prev
         maps.emplace(name, find_map(*skeleton, name));
     }
     skeleton->rodata_settings->settings = settings;
+    if (settings.has_conntrack == 0) {
+        pass_over_modules(*skeleton);
+    }
     const bool same_abi = object_settings(previous).has_value();
     if (const auto reused = same_abi ? reuse_maps(*skeleton, previous) : Status(); !reused) {
         return tl::unexpected(reused.error());
@@ -236,6 +261,13 @@ Result<BpfObject> open_object(const std::string& directory) {
             return tl::unexpected(opened.error());
         }
     }
+    if (const auto buckets = object.maps.find("buckets"); buckets != object.maps.end()) {
+        auto inner = open_inner_maps(directory, buckets->second);
+        if (!inner) {
+            return tl::unexpected(inner.error());
+        }
+        object.inner = *std::move(inner);
+    }
     for (const auto name : program_names) {
         if (auto opened = open(object.programs, name, program_path(directory, name)); !opened) {
             return tl::unexpected(opened.error());
@@ -250,6 +282,9 @@ Status pin_object(const BpfObject& object, const std::string& directory) {
             return made;
         }
     }
+    if (auto staged = stage_inner_maps(object, directory); !staged) {
+        return staged;
+    }
     for (const auto& [name, fd] : object.maps) {
         if (auto pinned = replace_pin(fd.get(), map_path(directory, name)); !pinned) {
             return pinned;
@@ -260,7 +295,8 @@ Status pin_object(const BpfObject& object, const std::string& directory) {
             return pinned;
         }
     }
-    return {};
+    const auto buckets = object.maps.find("buckets");
+    return buckets == object.maps.end() ? Status() : settle_inner_maps(directory, buckets->second);
 }
 
 Status unpin_object(const std::string& directory) {
@@ -279,13 +315,13 @@ Status unpin_object(const std::string& directory) {
     }
     for (const auto name : map_names) {
         const auto path = map_path(directory, name);
-        for (const auto& pin : {path, path + "~"}) {
+        for (const auto& pin : {path, unfinished(path)}) {
             if (auto removed = remove_pin(pin); !removed) {
                 return removed;
             }
         }
     }
-    return {};
+    return unpin_inner_maps(directory);
 }
 
 std::optional<lb_settings> object_settings(const BpfObject& object) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "kernel/bucket_maps.h"
 #include "linkbal/abi.h"
 #include "util/fd.h"
 #include "util/result.h"
@@ -19,6 +20,7 @@ namespace linkbal {
 struct BpfObject {
     std::map<std::string, Fd, std::less<>> maps;
     std::map<std::string, Fd, std::less<>> programs;
+    InnerMaps inner; // what the map `buckets` holds, as far as it was pinned and could be opened
 
     [[nodiscard]] bool empty() const { return maps.empty() && programs.empty(); }
 };
@@ -44,7 +46,8 @@ Status unpin_object(const std::string& directory);
 
 // The settings that the programs of `object` were loaded with; nullopt if it has another ABI.
 std::optional<lb_settings> object_settings(const BpfObject& object);
-// True if nothing is missing and the programs use the maps that are here.
+// True if nothing is missing and the programs use the maps that are here. Inner maps are another
+// matter: a former version did not pin them.
 bool is_complete(const BpfObject& object);
 
 } // namespace linkbal

@@ -52,6 +52,9 @@ bool in_private_mount_namespace() {
 // What the kernel itself puts into every bpffs where it is built with BPF_PRELOAD.
 bool is_preloaded(const std::string& name) { return name == "maps.debug" || name == "progs.debug"; }
 
+// Of an error that errno tells of.
+const char* mount_need() { return errno == EPERM ? " (CAP_SYS_ADMIN is needed)" : ""; }
+
 } // namespace
 
 bool has_bpffs() {
@@ -78,7 +81,7 @@ Result<bool> mount_bpffs() {
         return tl::unexpected(visible.error());
     }
     if (mount("bpf", bpffs_path, "bpf", 0, "mode=0700") != 0) {
-        return fail_errno(errno, fmt::format("mounting a bpffs on {}", bpffs_path));
+        return fail_errno(errno, fmt::format("mounting a bpffs on {}{}", bpffs_path, mount_need()));
     }
     return true;
 }
@@ -95,7 +98,7 @@ Status unmount_bpffs() {
         return {};
     }
     if (umount(bpffs_path) != 0 && errno != EBUSY) {
-        return fail_errno(errno, fmt::format("unmounting {}", bpffs_path));
+        return fail_errno(errno, fmt::format("unmounting {}{}", bpffs_path, mount_need()));
     }
     return {};
 }
@@ -165,13 +168,22 @@ Result<Fd> open_pin(const std::string& path) {
     return fd;
 }
 
-// rename() takes the old pin's place in one step; a pin can't be made over another.
-Status replace_pin(int fd, const std::string& path) {
-    const std::string next = path + unfinished_mark;
+Status stage_pin(int fd, const std::string& path) {
+    const std::string next = unfinished(path);
     if (auto cleared = remove_pin(next); !cleared) {
         return cleared;
     }
-    if (bpf_obj_pin(fd, next.c_str()) != 0 || rename(next.c_str(), path.c_str()) != 0) {
+    return bpf_obj_pin(fd, next.c_str()) == 0 ? Status()
+                                              : fail_errno(errno, fmt::format("pinning {}", path));
+}
+
+// rename() takes the old pin's place in one step; a pin can't be made over another.
+Status replace_pin(int fd, const std::string& path) {
+    if (auto staged = stage_pin(fd, path); !staged) {
+        return staged;
+    }
+    const std::string next = unfinished(path);
+    if (rename(next.c_str(), path.c_str()) != 0) {
         const int code = errno;
         (void)remove_pin(next); // the first error is the one to report
         return fail_errno(code, fmt::format("pinning {}", path));
@@ -179,6 +191,7 @@ Status replace_pin(int fd, const std::string& path) {
     return {};
 }
 
+std::string unfinished(std::string_view path) { return std::string(path) + unfinished_mark; }
 bool is_unfinished(std::string_view path) { return path.ends_with(unfinished_mark); }
 
 Status rename_pin(const std::string& from, const std::string& to) {

@@ -40,6 +40,9 @@ Result<Fd> open_pin(const std::string& path);
 // Pins, or puts it in the place of what is pinned there in one step. A process that is killed in the
 // middle leaves an unfinished pin, whose name is `path` and "~".
 Status replace_pin(int fd, const std::string& path);
+// The first half of that: makes the unfinished pin, in the place of an older one.
+Status stage_pin(int fd, const std::string& path);
+std::string unfinished(std::string_view path);
 bool is_unfinished(std::string_view path);
 // Renames a pin or a directory, in the place of what has that name.
 Status rename_pin(const std::string& from, const std::string& to);

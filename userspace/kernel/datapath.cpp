@@ -13,6 +13,7 @@
 #include "kernel/bpffs.h"
 #include "kernel/datapath_maps.h"
 #include "kernel/interface_index.h"
+#include "kernel/program_pins.h"
 
 namespace linkbal {
 
@@ -49,15 +50,25 @@ Status read_attachments(const std::string& directory, const BpfObject& object,
     if (!found) {
         return tl::unexpected(found.error());
     }
-    for (const auto& [attachment, id] : *found) {
+    for (const auto& [attachment, id, unfinished] : *found) {
         const auto program = object.programs.find(attach_program(attachment.role));
-        const bool ours =
-            id != 0 && program != object.programs.end() && program_id(program->second) == id;
+        const bool ours = id != 0 && !unfinished && program != object.programs.end() &&
+                          program_id(program->second) == id;
         (ours ? actual.attachments : actual.outdated).push_back(attachment);
     }
     std::ranges::sort(actual.attachments);
     std::ranges::sort(actual.outdated);
     return {};
+}
+
+Result<std::set<uint32_t>> running_programs(const std::string& directory) {
+    const auto found = find_attachments(directory);
+    if (!found) {
+        return tl::unexpected(found.error());
+    }
+    std::set<uint32_t> ids;
+    std::ranges::transform(*found, std::inserter(ids, ids.end()), &FoundAttachment::program_id);
+    return ids;
 }
 
 Result<std::vector<std::string>> lan_names(const DeviceTable& devices) {
@@ -94,8 +105,9 @@ Status read_interfaces(const BpfObject& object, DatapathState& state) {
 Status read_family(const BpfObject& object, const MapNames& readable, Family family,
                    DatapathState& state) {
     const auto name = bypass_name(family);
-    auto buckets = readable.contains("buckets") ? read_buckets(object.maps.at("buckets"), family)
-                                                : BucketAssignment{};
+    auto buckets = readable.contains("buckets")
+                       ? read_buckets(object.inner.at(static_cast<size_t>(family)))
+                       : BucketAssignment{};
     const auto bypass = readable.contains(name)
                             ? read_bypass(object.maps.find(name)->second, family)
                             : std::vector<Prefix>{};
@@ -197,7 +209,11 @@ Result<std::optional<ActualDatapath>> Datapath::read() const {
     if (!settings || !is_complete(*object)) {
         return actual;
     }
-    actual.current = settings->object_id == embedded_object_id();
+    const auto all_buckets = has_all_inner_maps(object->inner, object->maps.at("buckets"));
+    if (!all_buckets) {
+        return tl::unexpected(all_buckets.error());
+    }
+    actual.current = settings->object_id == embedded_object_id() && *all_buckets;
     if (auto filled = read_state(*object, *settings, actual.current, actual.state); !filled) {
         return tl::unexpected(filled.error());
     }
@@ -231,6 +247,14 @@ Result<BpfObject> Datapath::install(const BpfObject& object) {
     auto former = pinned();
     if (!former) {
         return former;
+    }
+    const auto kept = running_programs(directory_).and_then([&](const auto& running) {
+        return release_former_programs(directory_, running).and_then([&] {
+            return keep_former_programs(directory_, running);
+        });
+    });
+    if (!kept) {
+        return tl::unexpected(kept.error());
     }
     if (auto installed = pin_object(object, directory_); !installed) {
         (void)(former->empty() ? remove() : pin_object(*former, directory_));
@@ -266,11 +290,8 @@ Status Datapath::detach(const Attachment& attachment) {
 
 Status Datapath::set_buckets(Family family, const BucketAssignment& assignment) {
     const auto buckets = map("buckets");
-    const auto uplinks = map("uplinks");
-    if (!buckets || !uplinks) {
-        return tl::unexpected(buckets ? uplinks.error() : buckets.error());
-    }
-    return write_buckets(*buckets, *uplinks, family, assignment);
+    return buckets ? write_buckets(directory_, *buckets, family, assignment)
+                   : tl::unexpected(buckets.error());
 }
 
 Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
@@ -315,6 +336,16 @@ Status Datapath::set_devices(std::span<const std::string> lan_devices,
         return tl::unexpected(fd ? table.error() : fd.error());
     }
     return write_devices(*fd, *table);
+}
+
+Status Datapath::tidy() {
+    const auto former = has_former_programs(directory_);
+    if (!former || !*former) {
+        return former ? Status() : tl::unexpected(former.error());
+    }
+    return running_programs(directory_).and_then([&](const auto& running) {
+        return release_former_programs(directory_, running);
+    });
 }
 
 Status Datapath::remove() {

@@ -41,7 +41,8 @@ class Datapath {
     // the last lines of its log; failed_load_log() (kernel/libbpf_log.h) has the rest.
     [[nodiscard]] Result<BpfObject> load(const DatapathState& desired) const;
     // Pins the object in the place of the one before, which it returns (empty if there was none).
-    // What is attached runs on as it is: attach() switches it over, one by one and without a gap.
+    // What is attached runs on as it is: attach() switches it over, one by one and without a gap, and
+    // what it ran stays pinned until tidy().
     // On failure the former pins are back. Undo: install() the former one, or remove() if it is
     // empty.
     Result<BpfObject> install(const BpfObject& object);
@@ -73,6 +74,8 @@ class Datapath {
                        std::span<const DatapathUplink> uplinks,
                        MissingDevices missing = MissingDevices::refused);
 
+    // After a change: unpins former programs that no device runs any more.
+    Status tidy();
     // Detaches and unpins everything of this instance; content if there is nothing.
     Status remove();
 

@@ -4,46 +4,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <set>
 
-#include <bpf/btf.h>
-
-#include "core/buckets.h"
 #include "kernel/bpf_map.h"
 #include "kernel/interface_index.h"
 
 namespace linkbal {
 
 namespace {
-
-using Btf = std::unique_ptr<btf, decltype(&btf__free)>;
-
-Result<Fd> make_inner_map(const Fd& types) {
-    const auto info = map_info(types);
-    if (!info) {
-        return tl::unexpected(info.error());
-    }
-    const Fd loaded(info->btf_id == 0 ? -1 : bpf_btf_get_fd_by_id(info->btf_id));
-    if (info->btf_id != 0 && !loaded) {
-        return fail_errno(errno, "opening the types of the BPF maps");
-    }
-    const Btf known(loaded ? btf__load_from_kernel_by_id(info->btf_id) : nullptr, &btf__free);
-    bpf_map_create_opts options{};
-    options.sz = sizeof(options);
-    if (loaded && known) {
-        options.btf_fd = static_cast<__u32>(loaded.get());
-        options.btf_key_type_id = static_cast<__u32>(btf__find_by_name(known.get(), "__u32"));
-        options.btf_value_type_id =
-            static_cast<__u32>(btf__find_by_name(known.get(), "lb_buckets"));
-    }
-    Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "lb_buckets", sizeof(uint32_t), sizeof(lb_buckets), 1,
-                          &options));
-    if (!map) {
-        return fail_errno(errno, "making a BPF map for buckets");
-    }
-    return map;
-}
 
 template <typename Key>
 Key prefix_key(const Prefix& prefix) {
@@ -137,45 +105,6 @@ Status begin_anew(const UplinkMaps& maps, uint32_t id) {
 }
 
 } // namespace
-
-Status write_buckets(const Fd& buckets, const Fd& types, Family family,
-                     const BucketAssignment& assignment) {
-    const auto key = static_cast<uint32_t>(family);
-    if (assignment.empty()) {
-        return map_delete(buckets, key);
-    }
-    if (assignment.size() != LB_BUCKETS) {
-        return fail("{} buckets instead of {}", assignment.size(), LB_BUCKETS);
-    }
-    const auto inner = make_inner_map(types);
-    if (!inner) {
-        return tl::unexpected(inner.error());
-    }
-    const auto table = std::make_unique<lb_buckets>();
-    std::ranges::copy(assignment, std::begin(table->uplink));
-    std::ranges::copy(interleave(assignment), std::begin(table->order));
-    if (auto filled = map_update(*inner, uint32_t{0}, *table); !filled) {
-        return filled;
-    }
-    return map_update(buckets, key, inner->get());
-}
-
-Result<BucketAssignment> read_buckets(const Fd& buckets, Family family) {
-    const auto id = map_lookup<uint32_t>(buckets, static_cast<uint32_t>(family));
-    if (!id) {
-        return tl::unexpected(id.error());
-    }
-    if (!id->has_value()) {
-        return BucketAssignment{};
-    }
-    const Fd inner(bpf_map_get_fd_by_id(id->value_or(0)));
-    const auto table = std::make_unique<lb_buckets>();
-    const uint32_t zero = 0;
-    if (!inner || bpf_map_lookup_elem(inner.get(), &zero, table.get()) != 0) {
-        return fail_errno(errno, "reading the buckets");
-    }
-    return BucketAssignment(std::begin(table->uplink), std::end(table->uplink));
-}
 
 Status write_bypass(const Fd& bypass, Family family, std::span<const Prefix> prefixes) {
     std::set<Prefix> wanted;

@@ -15,11 +15,6 @@
 
 namespace linkbal {
 
-// `types` is any map of the object: the new inner map gets its BTF.
-Status write_buckets(const Fd& buckets, const Fd& types, Family family,
-                     const BucketAssignment& assignment);
-Result<BucketAssignment> read_buckets(const Fd& buckets, Family family);
-
 // Both write the difference; the prefixes of the other family are passed over.
 Status write_bypass(const Fd& bypass, Family family, std::span<const Prefix> prefixes);
 Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family);

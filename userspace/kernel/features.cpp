@@ -29,16 +29,28 @@ bool has_function(const btf* types, const char* name) {
     return types != nullptr && btf__find_by_name_kind(types, name, BTF_KIND_FUNC) > 0;
 }
 
-Result<bool> has_conntrack_lookup(btf* kernel) {
+enum class Lookup : uint8_t { missing, barred, usable };
+
+// To call a function of a module, its types have to be opened by their id. That and asking for ids is
+// for CAP_SYS_ADMIN only (kernel/bpf/syscall.c), and there is no other way to a descriptor of them.
+bool may_open_types_by_id() {
+    __u32 id = 0;
+    return bpf_btf_get_next_id(0, &id) == 0 || errno != EPERM;
+}
+
+Result<Lookup> find_conntrack_lookup(btf* kernel) {
     if (has_function(kernel, "bpf_skb_ct_lookup")) {
-        return true;
+        return Lookup::usable;
     }
     const Btf module(btf__load_module_btf("nf_conntrack", kernel), &btf__free);
     // Types that libbpf can't read are as good as none.
     if (!module && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
         return fail_errno(errno, "read the BTF of the kernel module nf_conntrack");
     }
-    return has_function(module.get(), "bpf_skb_ct_lookup");
+    if (!has_function(module.get(), "bpf_skb_ct_lookup")) {
+        return Lookup::missing;
+    }
+    return may_open_types_by_id() ? Lookup::usable : Lookup::barred;
 }
 
 // Any request to conntrack's netlink interface makes the kernel load its modules.
@@ -108,10 +120,10 @@ Result<KernelFeatures> probe_features() {
         return tl::unexpected(kernel.error());
     }
     const auto tcx = has_tcx(*program);
-    auto conntrack = has_conntrack_lookup(kernel->get());
-    if (conntrack && !*conntrack) {
+    auto conntrack = find_conntrack_lookup(kernel->get());
+    if (conntrack && *conntrack == Lookup::missing) {
         load_conntrack_module();
-        conntrack = has_conntrack_lookup(kernel->get());
+        conntrack = find_conntrack_lookup(kernel->get());
     }
     if (!tcx || !conntrack) {
         return tl::unexpected(tcx ? conntrack.error() : tcx.error());
@@ -120,13 +132,19 @@ Result<KernelFeatures> probe_features() {
     if (!reject) {
         return tl::unexpected(reject.error());
     }
-    return KernelFeatures{
-        .conntrack_lookup = *conntrack, .tcx = *tcx, .prerouting_reject = *reject};
+    return KernelFeatures{.conntrack_lookup = *conntrack == Lookup::usable,
+                          .conntrack_barred = *conntrack == Lookup::barred,
+                          .tcx = *tcx,
+                          .prerouting_reject = *reject};
 }
 
 std::vector<std::string> missing_features(const KernelFeatures& features) {
     std::vector<std::string> lines;
-    if (!features.conntrack_lookup) {
+    if (features.conntrack_barred) {
+        lines.emplace_back("no conntrack lookup for tc programs (nf_conntrack is a module of this "
+                           "kernel, whose functions only CAP_SYS_ADMIN can use): UDP is spread by "
+                           "ports, not in turn");
+    } else if (!features.conntrack_lookup) {
         lines.emplace_back("no conntrack lookup for tc programs (bpf_skb_ct_lookup, Linux 6.0 and "
                            "later): UDP is spread by ports, not in turn");
     }
