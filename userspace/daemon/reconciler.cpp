@@ -85,6 +85,11 @@ tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, cons
         return tl::unexpected(preparation.error());
     }
     done.desired = preparation->desired;
+    if (!std::exchange(warned_, true)) {
+        for (const std::string& line : preparation->warnings) {
+            spdlog::warn("{}", line);
+        }
+    }
     if (!preparation->plan.empty() || preparation->to_remember) {
         if (const auto applied = apply(*preparation, occasion, done); !applied) {
             return refused(applied.error());

@@ -62,6 +62,7 @@ class Reconciler {
     std::optional<GatewayState> applied_;
     bool expecting_ = true;
     bool postponing_ = false;
+    bool warned_ = false; // of what the kernel lacks
     RepairBudget budget_;
 };
 

@@ -171,14 +171,17 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (auto ours = check_table_names_file(instance_); !ours) {
         return tl::unexpected(ours.error());
     }
-    const auto able = abilities(config.balance);
-    if (!able) {
-        return tl::unexpected(able.error());
-    }
     auto datapath = datapath_.read();
     if (!datapath) {
         return tl::unexpected(datapath.error());
     }
+    auto able = abilities(config.balance);
+    if (!able) {
+        return tl::unexpected(able.error());
+    }
+    // What a more privileged process has loaded can do more than we could load.
+    able->conntrack_lookup |=
+        *datapath && (*datapath)->current && (*datapath)->state.conntrack_lookup;
     if (auto kept = keeps_mask(config, *datapath); !kept) {
         return tl::unexpected(kept.error());
     }
@@ -202,8 +205,9 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
         return tl::unexpected(actual.error());
     }
     Plan plan = make_plan(*actual, *desired, *considered);
-    auto warnings =
-        conditions.watched ? std::vector<std::string>{} : warnings_of(*features_, desired->uplinks);
+    // To a daemon a link that is switched off is no news.
+    auto warnings = conditions.watched ? missing_features(*features_)
+                                       : warnings_of(*features_, desired->uplinks);
     NotationContext notation = notation_context(instance_, desired->state);
     const bool to_remember =
         memory->uplinks != remembered(desired->uplinks) || memory->families != desired->families;
