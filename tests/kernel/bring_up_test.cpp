@@ -35,7 +35,7 @@ struct Lab {
         return usable ? Result<LinkPlace>(place) : fail("no gateway");
     }
     asio::awaitable<Status> start() {
-        return bring_up_link({.instance = "linkbal-test",
+        return bring_up_link({.instance = fmt::format("linkbal-test-{}", ::getpid()),
                               .uplink = uplink,
                               .mark = second_mark,
                               .processes = &processes,
@@ -104,7 +104,8 @@ TEST_CASE("a link that does not become usable is told with what it lacks") {
 TEST_CASE("log-in and test go out by their link, what makes the link by any") {
     LINKBAL_OWN_NAMESPACE();
     make_two_links();
-    if (const auto possible = WayOut::make("linkbal-test", "probe", 1); !possible) {
+    if (const auto possible = WayOut::make(fmt::format("linkbal-test-{}", ::getpid()), "probe", 1);
+        !possible) {
         LINKBAL_SKIP(possible.error().message);
     }
     Lab lab;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/way_out.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 
 #include <bpf/bpf.h>
@@ -17,11 +19,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Two tests at once must not share a cgroup.
+std::string own_instance() { return fmt::format("linkbal-test-{}", ::getpid()); }
+
 // Where the cgroups of these tests are; empty without cgroup 2.
 std::string cgroup_path(const std::string& uplink) {
     const auto own =
         own_cgroup(*read_file("/proc/self/mountinfo"), *read_file("/proc/self/cgroup"));
-    return own ? *own + "/linkbal-test." + uplink : "";
+    return own ? *own + "/" + own_instance() + "." + uplink : "";
 }
 
 ProcessResult run_in(int cgroup, CommandWords words) {
@@ -53,7 +58,7 @@ std::string report_from(int cgroup) {
 } // namespace
 
 #define LINKBAL_WAY_OUT(name, mark)                                                                \
-    auto name##_made = WayOut::make("linkbal-test", #name, mark);                                  \
+    auto name##_made = WayOut::make(own_instance(), #name, mark);                                  \
     if (!name##_made) {                                                                            \
         LINKBAL_SKIP(name##_made.error().message);                                                 \
     }                                                                                              \
@@ -96,7 +101,7 @@ TEST_CASE("a way out is gone with its object, and stays while somebody is in it"
     gone.reset();
     CHECK(std::filesystem::is_directory(path));
     // Taken over by the next one, whose mark is the one that counts.
-    auto next = WayOut::make("linkbal-test", "gone", second_mark);
+    auto next = WayOut::make(own_instance(), "gone", second_mark);
     REQUIRE(next);
     std::optional<WayOut> taken(*std::move(next));
     __u32 programs = 0;
