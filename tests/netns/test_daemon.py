@@ -59,12 +59,20 @@ def test_killed_under_load(lab, balancer):
             assert [s.lost() for s in (one, two, six)] == [0, 0, 0]
 
 
+def remembers_gateways(lab):
+    """Which the next daemon needs, to tell a router that is dead from one that answers no pings."""
+    memory = json.loads(pathlib.Path("/run", lab.instance, "state.json").read_text(encoding="utf-8"))
+    return all(all(uplink["gateway_answers"]) for uplink in memory["uplinks"])
+
+
 @pytest.mark.parametrize("gone", ["carrier", "silent gateway"])
 def test_successor_finds_a_link_dead(lab, balancer, gone):
     """It failed while nobody watched; or it is dead already, and the successor must not revive it."""
     dead, good = lab.uplinks
     failure = WAYS[gone](lab, dead)
     with Daemon(balancer, config(lab)) as daemon, Steady(lab, good) as steady:
+        daemon.probed()
+        waituntil(lambda: remembers_gateways(lab), what="it is remembered that the gateways answer")
         daemon.kill()
         failure.fail()
         with Daemon(balancer) as successor:
@@ -292,6 +300,7 @@ def test_uplink_removed_and_added_by_reload(lab, balancer):
         balancer.write(config(lab))
         daemon.hup()
         waituntil(lambda: both_links(lab), what="both links")
+        daemon.probed()
         with SilentGateway(lab, lab.uplinks[0]):
             daemon.wait("velox1", "down")
 

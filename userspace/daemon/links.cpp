@@ -299,12 +299,17 @@ std::optional<LinkChange> Links::weight_change(const std::string& uplink) const 
 }
 
 void Links::on_judgement(const std::string& uplink, Family family, const Judgement& judgement) {
-    const auto link = links_.find(uplink);
-    if (link == links_.end() || judgement.verdict == Verdict::unknown) {
+    const auto found = links_.find(uplink);
+    if (found == links_.end() || judgement.verdict == Verdict::unknown) {
         return;
     }
+    const Link& link = found->second;
+    const auto index = static_cast<size_t>(family);
     const bool good = judgement.verdict == Verdict::good;
-    if (good != link->second.good.at(static_cast<size_t>(family))) {
+    // That its gateway answers is to be remembered while it still does.
+    const auto& watch = link.watches.at(index);
+    const bool learnt = watch && watch->has_answered() && !link.before.at(index).gateway_answers;
+    if (good != link.good.at(index) || learnt) {
         on_verdict_();
     }
 }
