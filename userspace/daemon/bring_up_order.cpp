@@ -115,7 +115,7 @@ void BringUpOrder::try_again(const std::shared_ptr<State>& state, const std::str
 
 void BringUpOrder::on_down(const std::string& uplink) {
     const auto config = state_->callbacks.config(uplink);
-    State::Link& link = state_->links[uplink];
+    const State::Link& link = state_->links[uplink];
     if (config && has_commands(*config) && !link.on_its_way && !link.again) {
         try_again(state_, uplink);
     }

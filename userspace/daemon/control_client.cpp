@@ -33,7 +33,7 @@ asio::awaitable<void> exchange(Stream* stream, std::string path, std::string req
         co_await asio::async_write(*stream, asio::buffer(request), token());
     }
     if (!error) {
-        stream->shutdown(asio::socket_base::shutdown_send, error);
+        (void)stream->shutdown(asio::socket_base::shutdown_send, error);
     }
     if (!error) {
         co_await asio::async_read(*stream, asio::dynamic_buffer(result->reply), token());

@@ -24,7 +24,7 @@ void give_up_later(asio::steady_timer& timer, asio::local::stream_protocol::sock
     timer.async_wait([&stream](const error_code& error) {
         if (!error) {
             error_code ignored;
-            stream.cancel(ignored);
+            (void)stream.cancel(ignored);
         }
     });
 }
@@ -60,12 +60,12 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& con
     ::unlink(name.c_str());
     const PrivateFiles for_root;
     error_code error;
-    server->acceptor_.open(asio::local::stream_protocol(), error);
+    (void)server->acceptor_.open(asio::local::stream_protocol(), error);
     if (!error) {
-        server->acceptor_.bind(asio::local::stream_protocol::endpoint(name), error);
+        (void)server->acceptor_.bind(asio::local::stream_protocol::endpoint(name), error);
     }
     if (!error) {
-        server->acceptor_.listen(asio::socket_base::max_listen_connections, error);
+        (void)server->acceptor_.listen(asio::socket_base::max_listen_connections, error);
     }
     if (error) {
         return fail_errno(error.value(), fmt::format("listen on {}", name));

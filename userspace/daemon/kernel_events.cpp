@@ -40,7 +40,7 @@ KernelEvents::~KernelEvents() {
     for (const auto& source : sources_) {
         source->owner = nullptr;
         error_code ignored;
-        source->readable.cancel(ignored);
+        (void)source->readable.cancel(ignored);
     }
 }
 
