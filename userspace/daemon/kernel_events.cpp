@@ -98,18 +98,23 @@ void KernelEvents::judge(const nlmsghdr& message) {
     switch (message.nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
-        return judge_link(message);
+        judge_link(message);
+        break;
     case RTM_NEWADDR:
     case RTM_DELADDR:
-        return judge_address(message);
+        judge_address(message);
+        break;
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
-        return judge_route(message);
+        judge_route(message);
+        break;
     case RTM_NEWRULE:
     case RTM_DELRULE:
-        return judge_rule(message);
+        judge_rule(message);
+        break;
     default:
-        return judge_nftables(message);
+        judge_nftables(message);
+        break;
     }
 }
 
