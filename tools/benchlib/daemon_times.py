@@ -43,7 +43,7 @@ def good(daemon):
 
 
 def verdicts(uplink):
-    return [health["verdict"] for health in uplink["health"].values()]
+    return [health["verdict"] for health in uplink["health"].values() if health]
 
 
 def outage(title, way, health, runs):

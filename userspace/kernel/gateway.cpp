@@ -272,7 +272,7 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
     const auto report = [&](const Action& action) { progress(action, preparation.notation); };
     const InterfaceNames names(*interfaces);
     Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath);
-    const auto applied = apply_or_undo(applier, preparation.plan, report);
+    auto applied = apply_or_undo(applier, preparation.plan, report);
     warnings_ = applier.warnings();
     if (!applied) {
         forget_attempt(preparation.memory, *mounted);

@@ -165,6 +165,10 @@ class Attempts:
         first of them started after the last failed attempt. 0.0 where none failed."""
         waituntil(lambda: _in_a_row(self._after(since)) >= row, timeout,
                   f"{row} new connections in a row succeed")
+        # Those from the outage may still be waiting, behind others that have succeeded.
+        begun = time.monotonic()
+        waituntil(lambda: all(seen != "waiting" for start, seen in self._after(since) if start <= begun),
+                  timeout, "older attempts have ended")
         failed = [start for start, seen in self._after(since) if seen is None]
         return failed[-1] + self._step - since if failed else 0.0
 
