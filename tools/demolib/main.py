@@ -12,7 +12,10 @@ from lab import Balancer, Config, Lab, deviation, differences, ping, snapshot, t
 from lab import network  # noqa: E402
 from lab.busy import Busy  # noqa: E402
 from lab.clients import tcp_seen  # noqa: E402
+from lab.daemon import Daemon  # noqa: E402
 from lab.download import ranges  # noqa: E402
+from lab.failures import WAYS  # noqa: E402
+from lab.steady import Attempts, Steady  # noqa: E402
 
 from screen import command, heading, output, paint, say, table, verdict  # noqa: E402
 
@@ -150,6 +153,34 @@ class Demo:
             self.check(not busy.stuck(), "every one of them goes on, by the link it was on")
             self.shares(self.config.weights)
 
+    def fail_links(self):
+        heading("Links fail, and come back: the daemon watches")
+        self.config.weights = {"velox1": 1, "velox2": 1}
+        command("linkbal run &")
+        with Daemon(self.balancer, self.config) as daemon:
+            daemon.probed()
+            for way, words in (("carrier", "The cable of velox1 is pulled out:"),
+                               ("silent gateway", "The router of velox1 dies, the cable stays:")):
+                say(f"\n  {words}")
+                self._fail(daemon, WAYS[way](self.lab, self.lab.uplinks[0]))
+            say("\n  What it has written:")
+            output(daemon.log, 12)
+            daemon.stop()
+
+    def _fail(self, daemon, failure):
+        """The first link fails while the other one is busy and new connections are tried all the time."""
+        good = self.lab.uplinks[1]
+        with Attempts(self.lab) as attempts, Steady(self.lab, good) as steady:
+            since = time.monotonic()
+            failure.fail()
+            outage = attempts.recovered(since)
+            daemon.wait("velox1", "down")
+            self.linkbal("status")
+            failure.recover()
+            daemon.wait("velox1", "up")
+            self.check(outage < 5, f"new connections succeed again after {outage * 1000:.0f} ms")
+            self.check(steady.lost() == 0, f"{good.name} has not lost a packet")
+
     def take_link_away(self):
         heading("A link is taken out of the configuration")
         self.config.weights = {"velox1": 3}
@@ -183,6 +214,7 @@ class Demo:
         heading("What linkbal says")
         self.linkbal("status")
         self.change_weight()
+        self.fail_links()
         self.take_link_away()
         self.bring_down()
         say()

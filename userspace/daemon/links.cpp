@@ -127,17 +127,24 @@ void Links::see(const Facts& facts) {
     }
 }
 
+void Links::set_fitness(Link& link, Family family, const FamilyFitness& fitness) {
+    const auto index = static_cast<size_t>(family);
+    const bool was_good = std::exchange(link.good.at(index), fitness.good);
+    if (was_good == fitness.good || !link.uplink || !link.uplink->paths.at(index)) {
+        return;
+    }
+    log_family(link.config.name, family, fitness);
+    if (was_good) {
+        passive_.forget(link.uplink->id, family);
+    }
+}
+
 Conditions Links::conditions() {
     Conditions conditions{.watched = true, .uplinks = {}};
     for (auto& [name, link] : links_) {
         const auto fitness = link_fitness(observation(link), link.good);
         for (const Family family : families) {
-            const auto index = static_cast<size_t>(family);
-            if (std::exchange(link.good.at(index), fitness.at(index).good) !=
-                    fitness.at(index).good &&
-                link.uplink && link.uplink->paths.at(index)) {
-                log_family(name, family, fitness.at(index));
-            }
+            set_fitness(link, family, fitness.at(static_cast<size_t>(family)));
         }
         for (size_t family = 0; family < link.watches.size(); ++family) {
             const auto& watch = link.watches.at(family);

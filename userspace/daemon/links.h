@@ -74,6 +74,7 @@ class Links {
         std::array<bool, 2> cut_off{};              // since the last watch, if there was one
     };
 
+    void set_fitness(Link& link, Family family, const FamilyFitness& fitness);
     [[nodiscard]] static LinkObservation observation(const Link& link);
     [[nodiscard]] static LinkState state_now(const Link& link);
     void look();

@@ -26,6 +26,8 @@ class PassiveWatch {
     void follow(std::set<uint32_t> uplinks, std::chrono::milliseconds interval);
     // The programs, and with them the maps, may be others now.
     void open_again() { reader_.reset(); }
+    // A link has failed: what died with it must not be held against it when it is back.
+    void forget(uint32_t uplink, Family family) { health_.forget(uplink, family); }
     [[nodiscard]] PassiveEvidence evidence(uint32_t uplink, Family family, Time now) const {
         return health_.evidence(uplink, family, now);
     }
