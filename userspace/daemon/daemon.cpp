@@ -122,6 +122,7 @@ tl::expected<void, Refusal> Daemon::run() {
     const auto first =
         pass_with(takes_over ? Reconciler::Occasion::routine : Reconciler::Occasion::request);
     if (!first) {
+        (void)end();
         return tl::unexpected(first.error());
     }
     log_event(spdlog::level::info, takes_over ? "took over" : "set up",

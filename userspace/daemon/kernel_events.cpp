@@ -49,7 +49,8 @@ Result<std::unique_ptr<KernelEvents>> KernelEvents::open(asio::io_context& conte
                                                          uint32_t own_port, OnEvent on_event) {
     auto routes = EventSocket::open(
         NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-                        RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
+                        RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
+                        RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
     auto nftables = EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
     if (!routes || !nftables) {
         return tl::unexpected(routes ? nftables.error() : routes.error());
@@ -111,6 +112,9 @@ void KernelEvents::judge(const nlmsghdr& message) {
     case RTM_NEWRULE:
     case RTM_DELRULE:
         judge_rule(message);
+        break;
+    case RTM_NEWNETCONF: // forwarding, reverse path filter and others of the settings of devices
+        say(Urgency::soon);
         break;
     default:
         judge_nftables(message);

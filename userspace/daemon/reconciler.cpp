@@ -72,10 +72,11 @@ tl::expected<Preparation, Refusal> Reconciler::prepare(Occasion occasion, const 
 tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, const Config& config,
                                                          const std::string& file,
                                                          const Judge& judge) {
-    // What is routine can wait for whoever is at work; a request waits itself.
-    const bool request = occasion == Occasion::request;
-    const auto lock = InstanceLock::acquire(gateway_.instance(),
-                                            request ? lock_patience : std::chrono::seconds(0));
+    // What is routine can wait for whoever is at work; a request waits itself, and so does the first
+    // pass, on which it depends if there is a daemon at all.
+    const bool waits = occasion == Occasion::request || !applied_;
+    const auto lock =
+        InstanceLock::acquire(gateway_.instance(), waits ? lock_patience : std::chrono::seconds(0));
     if (!lock) {
         return refused(lock.error());
     }
