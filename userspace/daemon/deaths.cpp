@@ -24,18 +24,6 @@ constexpr std::chrono::minutes between_complaints{1};
 
 } // namespace
 
-struct Deaths::Source {
-    Source(asio::io_context& context, EventSocket opened, Deaths* reader)
-        : socket(std::move(opened)), readable(context, socket.fd()), owner(reader) {}
-    ~Source() { readable.release(); } // the socket closes the descriptor
-    Source(const Source&) = delete;
-    Source& operator=(const Source&) = delete;
-
-    EventSocket socket;
-    asio::posix::stream_descriptor readable;
-    Deaths* owner; // nullptr: gone
-};
-
 Deaths::Deaths(asio::io_context& context, std::string instance)
     : context_(&context), instance_(std::move(instance)), timer_(context) {}
 
@@ -55,10 +43,8 @@ void Deaths::follow(std::optional<uint32_t> mask) {
         return;
     }
     mask_ = mask;
-    if (source_) {
-        source_->owner = nullptr;
-        source_->readable.release(); // ends what waits for it
-        source_.reset();
+    if (listener_) {
+        listener_.reset();
         undecided_.clear();
     }
     if (!mask) {
@@ -71,23 +57,12 @@ void Deaths::follow(std::optional<uint32_t> mask) {
             socket.error().message);
         return;
     }
-    source_ = std::make_shared<Source>(*context_, *std::move(socket), this);
-    listen(source_);
+    listener_.emplace(*context_, *std::move(socket), [this](EventSocket& events) { read(events); });
 }
 
-void Deaths::listen(const std::shared_ptr<Source>& source) {
-    source->readable.async_wait(asio::posix::stream_descriptor::wait_read,
-                                [source](const error_code& error) {
-                                    if (!error && source->owner != nullptr) {
-                                        source->owner->read(*source);
-                                        listen(source);
-                                    }
-                                });
-}
-
-void Deaths::read(Source& source) {
+void Deaths::read(EventSocket& socket) {
     ++reads_;
-    hear(source.socket);
+    hear(socket);
     if (!undecided_.empty()) {
         wake_at(Clock::now() + collecting);
     }

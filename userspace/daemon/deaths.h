@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,7 +14,7 @@
 
 #include "core/death.h"
 #include "core/facts.h"
-#include "kernel/event_socket.h"
+#include "daemon/event_listener.h"
 
 namespace linkbal {
 
@@ -36,10 +35,8 @@ class Deaths {
     [[nodiscard]] size_t reads() const { return reads_; }   // how often it was woken
 
   private:
-    struct Source;
     void follow(std::optional<uint32_t> mask);
-    static void listen(const std::shared_ptr<Source>& source);
-    void read(Source& source);
+    void read(EventSocket& socket);
     void hear(EventSocket& socket);
     void wake_at(Time when);
     void work();
@@ -50,7 +47,7 @@ class Deaths {
     asio::io_context* context_;
     std::string instance_;
     std::optional<uint32_t> mask_; // as it was settled last
-    std::shared_ptr<Source> source_;
+    std::optional<EventListener> listener_;
     std::set<IpAddress> in_use_;
     std::vector<Death> undecided_; // oldest first
     std::deque<TcpConnection> doomed_;

@@ -21,28 +21,8 @@ constexpr unsigned running = IFF_RUNNING;
 
 } // namespace
 
-struct KernelEvents::Source {
-    Source(asio::io_context& context, EventSocket opened, KernelEvents* reader)
-        : socket(std::move(opened)), readable(context, socket.fd()), owner(reader) {}
-    ~Source() { readable.release(); } // the socket closes the descriptor
-    Source(const Source&) = delete;
-    Source& operator=(const Source&) = delete;
-
-    EventSocket socket;
-    asio::posix::stream_descriptor readable;
-    KernelEvents* owner; // nullptr: gone
-};
-
 KernelEvents::KernelEvents(std::string table, uint32_t own_port, OnEvent on_event)
     : table_(std::move(table)), own_port_(own_port), on_event_(std::move(on_event)) {}
-
-KernelEvents::~KernelEvents() {
-    for (const auto& source : sources_) {
-        source->owner = nullptr;
-        error_code ignored;
-        (void)source->readable.cancel(ignored);
-    }
-}
 
 Result<std::unique_ptr<KernelEvents>> KernelEvents::open(asio::io_context& context,
                                                          const std::string& table,
@@ -58,9 +38,9 @@ Result<std::unique_ptr<KernelEvents>> KernelEvents::open(asio::io_context& conte
     std::unique_ptr<KernelEvents> events(
         new KernelEvents(table, own_port, std::move(on_event))); // private constructor
     for (auto* socket : {&*routes, &*nftables}) {
-        events->sources_.push_back(
-            std::make_shared<Source>(context, std::move(*socket), events.get()));
-        listen(events->sources_.back());
+        events->listeners_.emplace_back(
+            context, std::move(*socket),
+            [self = events.get()](EventSocket& arrived) { self->read(arrived); });
     }
     return events;
 }
@@ -75,18 +55,8 @@ void KernelEvents::follow(const std::vector<std::string>& devices, const Facts& 
     }
 }
 
-void KernelEvents::listen(const std::shared_ptr<Source>& source) {
-    source->readable.async_wait(asio::posix::stream_descriptor::wait_read,
-                                [source](const error_code& error) {
-                                    if (!error && source->owner != nullptr) {
-                                        source->owner->read(*source);
-                                        listen(source);
-                                    }
-                                });
-}
-
-void KernelEvents::read(Source& source) {
-    const auto complete = source.socket.drain([this](const nlmsghdr& message) { judge(message); });
+void KernelEvents::read(EventSocket& socket) {
+    const auto complete = socket.drain([this](const nlmsghdr& message) { judge(message); });
     if (!complete) {
         spdlog::error("{}", complete.error().message);
     } else if (!*complete) {

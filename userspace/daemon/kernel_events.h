@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/facts.h"
-#include "kernel/event_socket.h"
+#include "daemon/event_listener.h"
 #include "util/result.h"
 
 namespace linkbal {
@@ -38,13 +38,11 @@ class KernelEvents {
 
     KernelEvents(const KernelEvents&) = delete;
     KernelEvents& operator=(const KernelEvents&) = delete;
-    ~KernelEvents();
+    ~KernelEvents() = default;
 
   private:
-    struct Source;
     KernelEvents(std::string table, uint32_t own_port, OnEvent on_event);
-    static void listen(const std::shared_ptr<Source>& source);
-    void read(Source& source);
+    void read(EventSocket& socket);
     void judge(const nlmsghdr& message);
     void judge_link(const nlmsghdr& message);
     void judge_address(const nlmsghdr& message);
@@ -58,7 +56,7 @@ class KernelEvents {
     OnEvent on_event_;
     std::set<std::string, std::less<>> devices_;
     std::map<uint32_t, unsigned> flags_; // of the devices, by index: IFF_UP and IFF_RUNNING
-    std::vector<std::shared_ptr<Source>> sources_;
+    std::vector<EventListener> listeners_;
 };
 
 } // namespace linkbal
