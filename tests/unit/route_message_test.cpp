@@ -67,8 +67,6 @@ NetlinkMessage message(RouteOperation operation, const Route& route, size_t devi
     return *std::move(made);
 }
 
-uint8_t socket_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
-
 } // namespace
 
 TEST_CASE("type and flags of route messages") {

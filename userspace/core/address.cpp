@@ -12,8 +12,6 @@ namespace linkbal {
 
 namespace {
 
-int socket_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
-
 // The byte of a netmask of `length` bits at position `index`.
 uint8_t mask_byte(unsigned length, size_t index) {
     const unsigned before = static_cast<unsigned>(index) * 8;
@@ -31,6 +29,8 @@ IpAddress masked(const IpAddress& address, unsigned length) {
 }
 
 } // namespace
+
+uint8_t socket_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
 
 std::string_view family_flag(Family family) { return family == Family::ipv4 ? "-4" : "-6"; }
 std::string_view family_name(Family family) { return family == Family::ipv4 ? "IPv4" : "IPv6"; }

@@ -19,6 +19,9 @@ inline constexpr std::array families{Family::ipv4, Family::ipv6};
 std::string_view family_flag(Family family);
 std::string_view family_name(Family family);
 
+// AF_INET or AF_INET6, in the width of netlink's headers.
+uint8_t socket_family(Family family);
+
 class IpAddress {
   public:
     // Takes 4 or 16 bytes in network byte order; any other length is a programming error.

@@ -49,7 +49,7 @@ SocketAddress::SocketAddress(const IpAddress& address, uint16_t port) {
 }
 
 Result<Fd> open_probe_socket(const ProbePath& path, int type, int protocol) {
-    const int domain = path.family == Family::ipv4 ? AF_INET : AF_INET6;
+    const int domain = socket_family(path.family);
     Fd socket(::socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
     if (!socket) {
         return fail_errno(errno, "open a socket for probes");

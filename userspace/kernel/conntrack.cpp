@@ -26,10 +26,6 @@ NfnetlinkMessage conntrack_message(uint8_t type, uint16_t flags,
     return make_message(NFNL_SUBSYS_CTNETLINK, type, family, flags, fill);
 }
 
-uint8_t socket_family(std::optional<Family> family) {
-    return !family ? AF_UNSPEC : *family == Family::ipv4 ? AF_INET : AF_INET6;
-}
-
 } // namespace
 
 Result<std::map<uint32_t, uint64_t>> count_by_mark(uint32_t mask) {
@@ -59,7 +55,8 @@ Status delete_by_mark(uint32_t mark, uint32_t mask, std::optional<Family> family
         mnl_attr_put_u32(m, CTA_MARK, htonl(mark));
         mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(mask));
     };
-    auto message = conntrack_message(IPCTNL_MSG_CT_DELETE, 0, filter, socket_family(family));
+    auto message = conntrack_message(IPCTNL_MSG_CT_DELETE, 0, filter,
+                                     family ? socket_family(*family) : uint8_t{AF_UNSPEC});
     // In a message of version 0 the family means nothing, as it did before it was looked at: the
     // kernel would delete both (ctnetlink_del_conntrack(), kernel 5.3 and later).
     static_cast<nfgenmsg*>(mnl_nlmsg_get_payload(header(message)))->version = family ? 1 : 0;

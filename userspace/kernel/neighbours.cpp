@@ -21,7 +21,7 @@ bool Neighbours::is_missing(const std::string& device, const IpAddress& address)
         socket_.emplace(*std::move(opened));
     }
     ndmsg header{};
-    header.ndm_family = address.family() == Family::ipv4 ? AF_INET : AF_INET6;
+    header.ndm_family = socket_family(address.family());
     NetlinkMessage query(RTM_GETNEIGH, 0, header);
     query.put(NDA_IFINDEX, index);
     bool missing = false;

@@ -176,7 +176,7 @@ Result<size_t> provoke_family(Family family, std::span<const TcpConnection> conn
             continue;
         }
         if (!socket) {
-            const int domain = family == Family::ipv4 ? AF_INET : AF_INET6;
+            const int domain = socket_family(family);
             socket.reset(::socket(domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
         }
         if (!socket) {

@@ -18,7 +18,7 @@ void put_request(nlmsghdr* message, const IpAddress& address) {
     message->nlmsg_type = RTM_GETROUTE;
     message->nlmsg_flags = NLM_F_REQUEST;
     auto* route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
-    route->rtm_family = address.family() == Family::ipv4 ? AF_INET : AF_INET6;
+    route->rtm_family = socket_family(address.family());
     route->rtm_dst_len = static_cast<uint8_t>(address.bits());
     route->rtm_flags = RTM_F_FIB_MATCH;
     mnl_attr_put(message, RTA_DST, bytes.size(), bytes.data());

@@ -11,8 +11,6 @@ namespace linkbal {
 
 namespace {
 
-uint8_t socket_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
-
 // The header has eight bits for the table; larger numbers travel in an attribute only.
 uint8_t table_byte(uint32_t table) {
     return table < 256 ? static_cast<uint8_t>(table) : static_cast<uint8_t>(RT_TABLE_COMPAT);

@@ -42,7 +42,7 @@ void put_original(nlmsghdr* message, const TcpConnection& connection) {
 
 NfnetlinkMessage entry_message(uint8_t type, const TcpConnection& connection,
                                std::optional<uint32_t> id = std::nullopt) {
-    const uint8_t family = connection.client.family() == Family::ipv4 ? AF_INET : AF_INET6;
+    const uint8_t family = socket_family(connection.client.family());
     const auto fill = [&](nlmsghdr* m) {
         put_original(m, connection);
         if (id) {
