@@ -11,16 +11,8 @@ namespace {
 
 // What makes a link unfit whatever the probes say.
 std::optional<std::string> obstacle(const LinkObservation& seen) {
-    if (seen.interface == nullptr) {
-        return fmt::format("interface {} is not there", seen.device);
-    }
-    if (!seen.interface->up) {
-        return fmt::format("{} is switched off", seen.device);
-    }
-    if (!seen.interface->running) {
-        return fmt::format("{} has no carrier", seen.device);
-    }
-    return seen.not_ready;
+    auto of_interface = interface_obstacle(seen.device, seen.interface);
+    return of_interface ? of_interface : seen.not_ready;
 }
 
 FamilyFitness judged(const std::optional<Judgement>& own, const std::optional<Judgement>& other,
@@ -68,6 +60,18 @@ bool any(const std::array<bool, 2>& of_families) { return of_families[0] || of_f
 
 } // namespace
 
+std::optional<std::string> interface_obstacle(const std::string& device,
+                                              const Interface* interface) {
+    if (interface == nullptr) {
+        return fmt::format("interface {} is not there", device);
+    }
+    if (!interface->up) {
+        return fmt::format("{} is switched off", device);
+    }
+    return interface->running ? std::nullopt
+                              : std::optional(fmt::format("{} has no carrier", device));
+}
+
 std::array<FamilyFitness, 2> link_fitness(const LinkObservation& seen,
                                           const std::array<bool, 2>& before) {
     if (const auto reason = obstacle(seen)) {
@@ -81,7 +85,7 @@ LinkState link_state(const Uplink& uplink, const std::array<FamilyFitness, 2>& f
     const bool fit = (fitness[0].good && uplink.paths[0]) || (fitness[1].good && uplink.paths[1]);
     std::string reason = reason_of(uplink, fitness);
     if (uplink.retired) {
-        return {UplinkState::draining, "no longer configured: its open connections go on"};
+        return {UplinkState::draining, std::string(retired_words)};
     }
     if (!fit) {
         if (any(uplink.serves)) {
@@ -90,10 +94,10 @@ LinkState link_state(const Uplink& uplink, const std::array<FamilyFitness, 2>& f
         return {UplinkState::down, reason};
     }
     if (uplink.drained) {
-        return {UplinkState::draining, "drained by command: its open connections go on"};
+        return {UplinkState::draining, std::string(drained_words)};
     }
     if (!any(uplink.serves)) {
-        reason += "; stands by: an uplink of a lower tier is used";
+        reason += fmt::format("; {}", standby_words);
     }
     return {UplinkState::up, reason};
 }

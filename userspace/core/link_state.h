@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/facts.h"
 #include "core/link_health.h"
@@ -12,6 +13,16 @@
 #include "core/uplinks.h"
 
 namespace linkbal {
+
+// Of links that are not simply up or down.
+inline constexpr std::string_view retired_words =
+    "no longer configured: its open connections go on";
+inline constexpr std::string_view drained_words = "drained by command: its open connections go on";
+inline constexpr std::string_view standby_words = "stands by: an uplink of a lower tier is used";
+
+// What keeps an interface from carrying anything, as a phrase; `interface` is none where there is none.
+std::optional<std::string> interface_obstacle(const std::string& device,
+                                              const Interface* interface);
 
 struct LinkObservation {
     std::string device;

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 
 #include "core/desired.h"
+#include "core/link_state.h"
 #include "core/memory.h"
 #include "kernel/bpffs.h"
 #include "kernel/conntrack.h"
@@ -85,23 +86,21 @@ double share_of(uint32_t id, const BucketAssignment& buckets) {
 // Without a daemon the device, the buckets and what was remembered are all that speaks for an uplink.
 void judge(UplinkStatus& status, const RememberedUplink& uplink,
            const std::vector<Interface>& interfaces) {
-    const auto interface = std::ranges::find(interfaces, status.interface, &Interface::name);
+    const auto found = std::ranges::find(interfaces, status.interface, &Interface::name);
+    const auto obstacle =
+        interface_obstacle(status.interface, found == interfaces.end() ? nullptr : &*found);
     if (uplink.retired) {
-        status.reason = "no longer configured: its open connections go on";
+        status.reason = retired_words;
         status.state = UplinkState::draining;
-    } else if (interface == interfaces.end()) {
-        status.reason = fmt::format("interface {} is not there", status.interface);
-    } else if (!interface->up) {
-        status.reason = fmt::format("{} is switched off", status.interface);
-    } else if (!interface->running) {
-        status.reason = fmt::format("{} has no carrier", status.interface);
+    } else if (obstacle) {
+        status.reason = *obstacle;
     } else if (uplink.drained) {
-        status.reason = "drained by command: its open connections go on";
+        status.reason = drained_words;
         status.state = UplinkState::draining;
     } else if (!uplink.carried[0] && !uplink.carried[1]) {
         status.reason = "was bad when a daemon last looked";
     } else if (status.share[0] + status.share[1] == 0) {
-        status.reason = "stands by: an uplink of a lower tier is used";
+        status.reason = standby_words;
         status.state = UplinkState::up;
     } else {
         status.reason = fmt::format("{} has carrier", status.interface);
