@@ -8,12 +8,9 @@
 
 #include <CLI/App.hpp>
 
-namespace linkbal {
+#include "core/exit_status.h"
 
-// Exit statuses that scripts rely on.
-inline constexpr int exit_done = 0;
-inline constexpr int exit_failed = 1;
-inline constexpr int exit_usage = 2; // wrong usage or configuration: nothing was touched
+namespace linkbal {
 
 struct Options {
     std::string config = "/etc/linkbal/linkbal.toml";

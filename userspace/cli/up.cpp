@@ -7,21 +7,13 @@ namespace linkbal {
 namespace {
 
 int apply(Gateway& gateway, const Preparation& preparation) {
-    if (preparation.plan.empty() && !preparation.to_remember) {
-        print("nothing to do\n");
-        return exit_done;
+    if (!preparation.plan.empty() || preparation.to_remember) {
+        if (const auto applied = gateway.apply(preparation, show_progress); !applied) {
+            report(applied.error());
+            return exit_failed;
+        }
     }
-    const auto applied = gateway.apply(preparation, show_progress);
-    if (!applied) {
-        report(applied.error());
-        return exit_failed;
-    }
-    if (preparation.plan.empty()) {
-        print("nothing to do\n");
-    } else {
-        print("up: {} uplinks, {} changes\n", preparation.desired.uplinks.size(),
-              preparation.plan.size());
-    }
+    print("{}\n", up_summary(preparation.desired.uplinks.size(), preparation.plan.size()));
     return exit_done;
 }
 

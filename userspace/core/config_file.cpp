@@ -180,6 +180,16 @@ ConfigResult parse_config(std::string_view text, std::string_view file_name) {
     }
 }
 
+ConfigResult accept_config(std::string_view text, std::string_view file_name) {
+    auto config = parse_config(text, file_name);
+    if (config) {
+        if (auto errors = check_config(*config, file_name); !errors.empty()) {
+            return tl::unexpected(std::move(errors));
+        }
+    }
+    return config;
+}
+
 ConfigResult load_config(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     file.peek(); // a directory can be opened, only reading it fails
@@ -189,13 +199,7 @@ ConfigResult load_config(const std::string& path) {
     }
     std::ostringstream text;
     text << file.rdbuf();
-    auto config = parse_config(text.str(), path);
-    if (config) {
-        if (auto errors = check_config(*config, path); !errors.empty()) {
-            return tl::unexpected(std::move(errors));
-        }
-    }
-    return config;
+    return accept_config(text.str(), path);
 }
 
 } // namespace linkbal

@@ -21,7 +21,10 @@ using ConfigResult = tl::expected<Config, std::vector<ConfigError>>;
 // `file_name` is only for messages.
 [[nodiscard]] ConfigResult parse_config(std::string_view text, std::string_view file_name);
 
-// Reads and parses the file, then holds it against itself with check_config().
+// Parses, then holds the configuration against itself with check_config().
+[[nodiscard]] ConfigResult accept_config(std::string_view text, std::string_view file_name);
+
+// The same for a file.
 [[nodiscard]] ConfigResult load_config(const std::string& path);
 
 } // namespace linkbal

@@ -153,6 +153,11 @@ Result<T> parse(const std::string& text, Convert convert) {
 
 } // namespace
 
+std::string up_summary(size_t uplinks, size_t changes) {
+    return changes == 0 ? "nothing to do"
+                        : fmt::format("up: {} uplinks, {} changes", uplinks, changes);
+}
+
 void order(UplinkCondition& condition, const UplinkRequest& request) {
     switch (request.order) {
     case UplinkRequest::Order::drain:

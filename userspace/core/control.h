@@ -63,6 +63,9 @@ struct Answer {
     bool operator==(const Answer&) const = default;
 };
 
+// What `linkbal up` says in the end, whoever has done it.
+std::string up_summary(size_t uplinks, size_t changes);
+
 std::string print_request(const Request& request);
 Result<Request> parse_request(const std::string& text);
 std::string print_answer(const Answer& answer);

@@ -6,8 +6,8 @@
 
 #include <spdlog/spdlog.h>
 
-#include "core/config_check.h"
 #include "core/config_file.h"
+#include "core/exit_status.h"
 #include "daemon/log.h"
 #include "kernel/instance.h"
 
@@ -39,23 +39,9 @@ std::vector<std::string> lines_of(const Refusal& refusal) {
     return lines;
 }
 
-constexpr int failed = 1; // exit statuses
-constexpr int wrong = 2;
-
 Answer refused(const Refusal& refusal) {
-    return {.exit = refusal.mistakes.empty() ? failed : wrong, .errors = lines_of(refusal)};
-}
-
-// `linkbal up` through us and SIGHUP: the same text, the same judgement.
-tl::expected<Config, Refusal> read_config(std::string_view text, const std::string& file) {
-    auto config = parse_config(text, file);
-    if (!config) {
-        return tl::unexpected(Refusal{.mistakes = config.error(), .error = {}});
-    }
-    if (auto mistakes = check_config(*config, file); !mistakes.empty()) {
-        return tl::unexpected(Refusal{.mistakes = std::move(mistakes), .error = {}});
-    }
-    return *std::move(config);
+    return {.exit = refusal.mistakes.empty() ? exit_failed : exit_usage,
+            .errors = lines_of(refusal)};
 }
 
 } // namespace
@@ -297,7 +283,7 @@ void Daemon::tell(const LinkChange& change) {
 
 Answer Daemon::answer(const Request& request) {
     if (removed_) {
-        return {.exit = failed, .errors = {"linkbal: the daemon is just ending"}};
+        return {.exit = exit_failed, .errors = {"linkbal: the daemon is just ending"}};
     }
     if (const auto* up = std::get_if<ApplyRequest>(&request)) {
         return apply(*up);
@@ -312,9 +298,9 @@ Answer Daemon::answer(const Request& request) {
 }
 
 Answer Daemon::apply(const ApplyRequest& request) {
-    const auto config = read_config(request.text, request.file);
+    const auto config = accept_config(request.text, request.file);
     if (!config) {
-        return refused(config.error());
+        return refused({.mistakes = config.error(), .error = {}});
     }
     if (request.only_plan) {
         return plan(*config, request.file);
@@ -323,10 +309,7 @@ Answer Daemon::apply(const ApplyRequest& request) {
     if (!done) {
         return refused(done.error());
     }
-    const std::string summary =
-        done->actions.empty() ? "nothing to do"
-                              : fmt::format("up: {} uplinks, {} changes",
-                                            done->desired.uplinks.size(), done->actions.size());
+    const auto summary = up_summary(done->desired.uplinks.size(), done->actions.size());
     return {.output = {summary}, .actions = done->actions};
 }
 
@@ -351,7 +334,7 @@ Answer Daemon::remove() {
 
 Answer Daemon::obey(const UplinkRequest& order) {
     if (!config_of(order.uplink)) {
-        return {.exit = wrong,
+        return {.exit = exit_usage,
                 .errors = {fmt::format("linkbal: there is no uplink {}", order.uplink)}};
     }
     const auto done = pass_with(Reconciler::Occasion::request, &order);
