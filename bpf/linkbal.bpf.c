@@ -35,4 +35,26 @@ int lb_count_rx(struct __sk_buff* skb) {
     return TC_ACT_UNSPEC;
 }
 
+/* LAN device, ingress, in place of lb_classify where tc forwards. */
+SEC("tc")
+int lb_fast_lan(struct __sk_buff* skb) {
+    lb_count_verdict(skb, lb_classify_packet(skb));
+    return TC_ACT_UNSPEC;
+}
+
+/* Uplink device, ingress, where tc forwards. */
+SEC("tc")
+int lb_fast_uplink(struct __sk_buff* skb) {
+    (void)skb; return TC_ACT_UNSPEC; }
+
+/* The same for a device without Ethernet header. */
+SEC("tc")
+int lb_fast_raw(struct __sk_buff* skb) {
+    (void)skb; return TC_ACT_UNSPEC; }
+
+/* LAN and uplink devices where XDP forwards. */
+SEC("xdp")
+int lb_fast_xdp(struct xdp_md* ctx) {
+    (void)ctx; return XDP_PASS; }
+
 char lb_license[] SEC("license") = "GPL";

@@ -81,6 +81,13 @@ struct {
 } verdict_counters SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, LB_FASTS);
+    __type(key, __u32);
+    __type(value, struct lb_verdict_counters);
+} fast_counters SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, LB_HANDSHAKES);
     __type(key, struct lb_handshake_key);
@@ -101,5 +108,46 @@ struct {
     __type(key, __u32);
     __type(value, __u32);
 } epochs SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, LB_INTERFACES);
+    __type(key, __u32);
+    __type(value, struct lb_interface);
+} interfaces SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_DEVMAP);
+    __uint(max_entries, LB_INTERFACES);
+    __type(key, __u32);
+    __type(value, __u32);
+} redirects SEC(".maps");
+
+/*
+ * BPF_F_MMAPABLE is also what aligns entries with cache lines: the values of other arrays begin
+ * behind the kernel's own header. Sizes are set at load.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, LB_WAYS);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct lb_flow4);
+} flows_ipv4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, LB_WAYS);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __type(key, __u32);
+    __type(value, struct lb_flow6);
+} flows_ipv6 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct lb_lease_control);
+} lease SEC(".maps");
 
 #endif

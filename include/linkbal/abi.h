@@ -12,9 +12,16 @@
  *   turns             ARRAY[LB_TURNS]      __u32; next turn of each (client, server, transport) group
  *   bypass4, bypass6  LPM_TRIE             destinations that are never balanced
  *   devices           HASH                 __u32 ifindex -> struct lb_device
+ *   interfaces        ARRAY[LB_INTERFACES] slot -> struct lb_interface; the same devices, as flows
+ *                                          name them
+ *   redirects         DEVMAP               slot -> __u32 ifindex; where XDP may send to
+ *   flows_ipv4, flows_ipv6                 ARRAY, can be mapped; struct lb_flow4, struct lb_flow6: the
+ *                                          flow cache, settings.flow_buckets buckets of LB_WAYS each
+ *   lease             ARRAY[1]             struct lb_lease_control; how long leases are at present
  *   uplinks           ARRAY[LB_UPLINK_IDS] struct lb_uplink; names and weights for readers
  *   uplink_counters   PERCPU_ARRAY         uplink id -> struct lb_uplink_counters
  *   verdict_counters  PERCPU_ARRAY         enum lb_verdict -> struct lb_verdict_counters
+ *   fast_counters     PERCPU_ARRAY         enum lb_fast -> struct lb_verdict_counters
  *   handshakes        LRU_HASH             struct lb_handshake_key -> struct lb_handshake; what has
  *                                          not been answered (yet)
  *   handshake_counters ARRAY               uplink id * LB_FAMILIES + enum lb_family ->
@@ -34,7 +41,7 @@
 #endif
 
 /* Changes whenever a reader of the maps would misread them. */
-#define LB_ABI_VERSION 2
+#define LB_ABI_VERSION 3
 
 /*
  * Buckets of one family. A power of two, so that a hash is reduced by a mask and a turn wraps
@@ -82,9 +89,17 @@ struct lb_settings {
     __u8 mark_shift;
     __u8 hash_mode;     /* enum lb_hash_mode */
     __u8 has_conntrack; /* bpf_skb_ct_lookup is there (kernel 6.0 and later with BTF) */
-    __u8 padding;
+    __u8 fast_path;     /* the flow cache is used; needs has_conntrack */
+    __u32 flow_buckets[LB_FAMILIES]; /* of LB_WAYS entries each; at least 1 */
+    __u32 ticks_per_second; /* of the leases' clock, which counts jiffies64 >> tick_shift */
+    __u32 tcp_timeout;      /* nf_conntrack_tcp_timeout_established, in seconds */
+    __u16 tag; /* not 0; tells what tc has forwarded by itself from what the kernel forwards */
+    __u8 tick_shift;
+    __u8 has_xfrm;    /* the kernel has bpf_skb_get_xfrm_state (4.18) and IPsec at all */
+    __u8 has_timeout; /* bpf_ct_change_timeout is there (kernel 6.0 and later) */
+    __u8 padding[3];
 };
-LB_STATIC_ASSERT(sizeof(struct lb_settings) == 24, "lb_settings is 24 bytes");
+LB_STATIC_ASSERT(sizeof(struct lb_settings) == 48, "lb_settings is 48 bytes");
 
 /*
  * One family's buckets. A sticky hash mode takes uplink[hash]: when weights change, the fewest
@@ -111,7 +126,23 @@ LB_STATIC_ASSERT(sizeof(struct lb_prefix6) == 20, "lb_prefix6 is 20 bytes");
 
 struct lb_device {
     __u32 uplink; /* uplink id, LB_NO_UPLINK for a LAN device */
+    __u32 slot;   /* in `interfaces` */
 };
+
+/* Slots are few and stay with their device, so that a flow can name one in two bytes. A slot that
+ * changes hands ends the epochs of all uplinks. */
+#define LB_INTERFACES 1024u
+
+struct lb_interface {
+    __u32 ifindex; /* 0: nobody's */
+    __u16 mtu[LB_FAMILIES];
+    __u8 mac[6];
+    __u8 uplink;   /* id, LB_NO_UPLINK for a LAN device */
+    __u8 ethernet; /* 0: frames begin with the IP header */
+    __u8 xdp;      /* XDP may redirect to it; else flows that leave by it are tc's */
+    __u8 padding[15];
+};
+LB_STATIC_ASSERT(sizeof(struct lb_interface) == 32, "lb_interface is 32 bytes");
 
 /* For readers of the maps only: the programs never look at it. */
 struct lb_uplink {
@@ -129,8 +160,9 @@ struct lb_uplink_counters {
     __u64 rx_packets;
     __u64 rx_bytes;
     __u64 picks; /* new connections that the classifier sent this way */
+    __u64 fast;  /* of the packets, those that the fast path forwarded */
 };
-LB_STATIC_ASSERT(sizeof(struct lb_uplink_counters) == 40, "lb_uplink_counters is 40 bytes");
+LB_STATIC_ASSERT(sizeof(struct lb_uplink_counters) == 48, "lb_uplink_counters is 48 bytes");
 
 /* Why the classifier did what it did to a packet from the LAN; exactly one for each packet. */
 enum lb_verdict {
@@ -151,6 +183,103 @@ struct lb_verdict_counters {
     __u64 packets;
     __u64 bytes;
 };
+
+/* What became of a packet that the fast path saw. All but the first go the kernel's way, untouched. */
+enum lb_fast {
+    LB_FAST_FORWARDED = 0,
+    LB_FAST_MISS = 1,      /* no such flow, or its entry was just being written */
+    LB_FAST_EXPIRED = 2,   /* the lease has run out */
+    LB_FAST_RENEWS = 3,    /* goes to the kernel to renew the lease */
+    LB_FAST_EPOCH = 4,     /* the uplink's epoch is over */
+    LB_FAST_TCP_FLAGS = 5, /* SYN, FIN, RST, or no ACK */
+    LB_FAST_NOT_IP = 6,
+    LB_FAST_PROTOCOL = 7, /* neither TCP nor UDP, or behind IPv6 extension headers */
+    LB_FAST_OPTIONS = 8,  /* IPv4 options */
+    LB_FAST_FRAGMENT = 9,
+    LB_FAST_TTL = 10, /* TTL or hop limit of 1 or less */
+    LB_FAST_HEADER =
+        11, /* TTL or DSCP differ from what the kernel made of the flow's last packet */
+    LB_FAST_TOO_BIG = 12,     /* for the device that it would leave by */
+    LB_FAST_MALFORMED = 13,   /* truncated, contradicts itself, or a wrong IPv4 header checksum */
+    LB_FAST_NOT_FOR_US = 14,  /* another MAC address, or another device than the flow's */
+    LB_FAST_TAGGED = 15,      /* VLAN */
+    LB_FAST_NO_REDIRECT = 16, /* the device is gone, or tc's */
+    LB_FASTS = 17,
+};
+
+/*
+ * The flow cache. An entry is one direction of a connection: what its packets look like as they come,
+ * and what the kernel made of them. Entries lie in buckets of LB_WAYS; a flow's bucket and first place
+ * in it follow from lb_flow_index() (hash.h), and it is in the first of LB_WAYS places from there, going
+ * round in the bucket, that was free.
+ */
+#define LB_WAYS 8u
+
+/* Addresses and ports in network byte order, as they lie in a packet without options. */
+struct lb_tuple4 {
+    __u32 source;
+    __u32 destination;
+    __u16 source_port;
+    __u16 destination_port;
+};
+struct lb_tuple6 {
+    __u32 source[4];
+    __u32 destination[4];
+    __u16 source_port;
+    __u16 destination_port;
+};
+
+/* Written and read as one 64-bit word. All zero: the entry is dead. */
+struct lb_lease {
+    __u32 end;   /* in ticks of settings.ticks_per_second */
+    __u16 renew; /* ticks before the end from which on one packet goes to the kernel */
+    __u16 epoch; /* the low bits of the uplink's epoch in which it was learned */
+};
+
+/*
+ * `packets` has the entry's generation in its upper LB_GENERATION_BITS bits: odd while the entry is
+ * being written, another one afterwards.
+ */
+#define LB_GENERATION_SHIFT 48
+
+struct lb_flow {
+    struct lb_lease lease;
+    __u64 packets;
+    __u64 bytes;   /* as on the wire, link-layer header included */
+    __u16 ingress; /* slot of the device that it comes by */
+    __u16 egress;  /* slot of the device that it leaves by */
+    __u8 mac[6];   /* destination of the frames that leave */
+    __u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+    __u8 uplink;
+    __u8 ttl;  /* TTL or hop limit that the kernel sent */
+    __u8 dscp; /* DSCP that the kernel sent, in the upper six bits as in the header; ECN is 0 */
+    __u16 padding;
+};
+LB_STATIC_ASSERT(sizeof(struct lb_flow) == 40, "lb_flow is 40 bytes");
+
+/* One cache line, two for IPv6. */
+struct lb_flow4 {
+    struct lb_flow flow;
+    struct lb_tuple4 from; /* as it comes */
+    struct lb_tuple4 to;   /* as it leaves */
+};
+struct lb_flow6 {
+    struct lb_flow flow;
+    struct lb_tuple6 from;
+    struct lb_tuple6 to;
+    __u8 padding[16];
+};
+LB_STATIC_ASSERT(sizeof(struct lb_flow4) == 64, "lb_flow4 is 64 bytes");
+LB_STATIC_ASSERT(sizeof(struct lb_flow6) == 128, "lb_flow6 is 128 bytes");
+
+/* A lease is as long as it takes to keep the renewals of all flows below a budget. */
+struct lb_lease_control {
+    __u32 ticks;    /* of the leases that are given now; 0: not begun */
+    __u32 window;   /* tick in which the count began */
+    __u64 renewals; /* leases given since then */
+    __u64 full;     /* flows that found no place, since the programs were loaded */
+};
+LB_STATIC_ASSERT(sizeof(struct lb_lease_control) == 24, "lb_lease_control is 24 bytes");
 
 /*
  * Beginnings of TCP connections of the LAN. A SYN is noted when it is sent to an uplink, and

@@ -127,4 +127,30 @@ LB_INLINE __u32 lb_handshake_slot(__u32 family, const struct lb_address* server,
     return lb_hash_address(family, server, ~seed) & (LB_SLOTS - 1);
 }
 
+/*
+ * Where a flow is looked for: bucket `index` / LB_WAYS, first at place `index` % LB_WAYS of it.
+ *
+ * Every packet pays for this hash, so it is two multiplications for IPv4: each step mixes 64 bits in by
+ * xor, multiplies with the odd constant of Knuth's multiplicative hash for 64 bits (2^64 divided by the
+ * golden ratio) and folds the upper half, which a multiplication mixes best, into the lower one.
+ */
+#define LB_FLOW_MULTIPLIER 0x9e3779b97f4a7c15ull
+
+LB_INLINE __u64 lb_flow_mix(__u64 hash, __u64 word) {
+    hash = (hash ^ word) * LB_FLOW_MULTIPLIER;
+    return hash ^ (hash >> 32);
+}
+
+/* `word` are the `words` 32-bit words of a struct lb_tuple4 or lb_tuple6, an odd number of them. */
+LB_INLINE __u32 lb_flow_index(const __u32* word, __u32 words, __u32 protocol, __u32 buckets,
+                              __u32 seed) {
+    __u64 hash = seed;
+    for (__u32 i = 0; i + 1 < words; i += 2) {
+        hash = lb_flow_mix(hash, word[i] | (__u64)word[i + 1] << 32);
+    }
+    hash = lb_flow_mix(hash, word[words - 1] | (__u64)protocol << 32);
+    /* A range without division (Lemire, "Fast random integer generation in an interval", 2019). */
+    return (__u32)((hash >> 32) * buckets >> 32) * LB_WAYS + ((__u32)hash & (LB_WAYS - 1));
+}
+
 #endif

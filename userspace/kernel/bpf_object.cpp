@@ -24,11 +24,27 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr auto settings_name = "settings"sv; // the object's .rodata.settings
-constexpr std::array map_names{
-    settings_name,        "buckets"sv, "turns"sv,           "bypass4"sv,    "bypass6"sv,
-    "devices"sv,          "uplinks"sv, "uplink_counters"sv, "handshakes"sv, "handshake_counters"sv,
-    "verdict_counters"sv, "epochs"sv};
-constexpr std::array program_names{"lb_classify"sv, "lb_count_tx"sv, "lb_count_rx"sv};
+constexpr std::array map_names{settings_name,
+                               "buckets"sv,
+                               "turns"sv,
+                               "bypass4"sv,
+                               "bypass6"sv,
+                               "devices"sv,
+                               "uplinks"sv,
+                               "uplink_counters"sv,
+                               "handshakes"sv,
+                               "handshake_counters"sv,
+                               "verdict_counters"sv,
+                               "epochs"sv,
+                               "fast_counters"sv,
+                               "interfaces"sv,
+                               "redirects"sv,
+                               "flows_ipv4"sv,
+                               "flows_ipv6"sv,
+                               "lease"sv};
+constexpr std::array program_names{"lb_classify"sv, "lb_count_tx"sv,    "lb_count_rx"sv,
+                                   "lb_fast_lan"sv, "lb_fast_uplink"sv, "lb_fast_raw"sv,
+                                   "lb_fast_xdp"sv};
 
 using Skeleton = std::unique_ptr<linkbal_bpf, decltype(&linkbal_bpf::destroy)>;
 

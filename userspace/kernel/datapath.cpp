@@ -238,7 +238,15 @@ Result<BpfObject> Datapath::load(const DatapathState& desired) const {
         .mark_shift = static_cast<__u8>(std::countr_zero(desired.mark_mask)),
         .hash_mode = static_cast<__u8>(desired.hash),
         .has_conntrack = static_cast<__u8>(desired.conntrack_lookup ? 1 : 0),
-        .padding = 0,
+        .fast_path = 0,
+        .flow_buckets = {1, 1},
+        .ticks_per_second = 1,
+        .tcp_timeout = 0,
+        .tag = 1,
+        .tick_shift = 0,
+        .has_xfrm = 0,
+        .has_timeout = 0,
+        .padding = {},
     };
     return load_object(settings, *previous);
 }

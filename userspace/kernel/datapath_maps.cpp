@@ -158,7 +158,7 @@ Status write_devices(const Fd& devices, const DeviceTable& table) {
         if (there != present->end() && there->second == uplink) {
             continue;
         }
-        if (auto written = map_update(devices, ifindex, lb_device{uplink}); !written) {
+        if (auto written = map_update(devices, ifindex, lb_device{.uplink = uplink, .slot = 0}); !written) {
             return written;
         }
     }
