@@ -27,35 +27,33 @@ static __always_inline void lb_count_pick(__u32 uplink) {
     }
 }
 
-/* The uplink behind a device; LB_NO_UPLINK where it is none. */
-static __always_inline __u32 lb_device_uplink(__u32 ifindex) {
-    const struct lb_device* device = bpf_map_lookup_elem(&devices, &ifindex);
-    return device ? device->uplink : LB_NO_UPLINK;
+static __always_inline const struct lb_device* lb_device(__u32 ifindex) {
+    return bpf_map_lookup_elem(&devices, &ifindex);
 }
 
-/* ingress_ifindex is 0 in what the gateway itself sends. wire_len is what the segments take on the
- * wire, each with its headers (qdisc_pkt_len_init(), before tc egress). */
-static __always_inline void lb_count_forwarded_tx(const struct __sk_buff* skb) {
-    const __u32 uplink = skb->ingress_ifindex ? lb_device_uplink(skb->ifindex) : LB_NO_UPLINK;
-    struct lb_uplink_counters* counters =
-        uplink ? bpf_map_lookup_elem(&uplink_counters, &uplink) : NULL;
+/* What tc has forwarded by itself. */
+static __always_inline bool lb_is_fast(const struct __sk_buff* skb) {
+    return settings.fast_path && skb->tc_index == settings.tag;
+}
+
+/* wire_len is what the segments take on the wire, each with its headers (qdisc_pkt_len_init(), before tc
+ * egress). */
+static __always_inline void lb_count_sent(const struct __sk_buff* skb, __u32 uplink) {
+    struct lb_uplink_counters* counters = bpf_map_lookup_elem(&uplink_counters, &uplink);
     if (counters) {
         counters->tx_packets += lb_segments(skb);
         counters->tx_bytes += skb->wire_len;
+        counters->fast += lb_is_fast(skb) ? lb_segments(skb) : 0;
     }
 }
 
-/* The uplink that the packet came in by. */
-static __always_inline __u32 lb_count_forwarded_rx(const struct __sk_buff* skb) {
-    const __u32 uplink =
-        skb->ingress_ifindex ? lb_device_uplink(skb->ingress_ifindex) : LB_NO_UPLINK;
-    struct lb_uplink_counters* counters =
-        uplink ? bpf_map_lookup_elem(&uplink_counters, &uplink) : NULL;
+static __always_inline void lb_count_received(const struct __sk_buff* skb, __u32 uplink) {
+    struct lb_uplink_counters* counters = bpf_map_lookup_elem(&uplink_counters, &uplink);
     if (counters) {
         counters->rx_packets += lb_segments(skb);
         counters->rx_bytes += skb->wire_len;
+        counters->fast += lb_is_fast(skb) ? lb_segments(skb) : 0;
     }
-    return uplink;
 }
 
 #endif

@@ -15,7 +15,6 @@
  * IPv6 40, TCP with all of its options 60. */
 #define LB_LONGEST_ANSWER 118
 
-#define LB_TCP_FLAGS 13 /* the flags' place in a TCP header */
 #define LB_TCP_FLAGS_SYN_RST 0x06
 
 static __always_inline struct lb_handshake_counters* lb_handshake_counters(__u32 uplink,

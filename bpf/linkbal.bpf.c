@@ -10,6 +10,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "classify.h"
+#include "fast_tc.h"
+#include "fast_xdp.h"
+#include "learn.h"
 
 /* LAN device, ingress. */
 SEC("tc")
@@ -18,43 +21,67 @@ int lb_classify(struct __sk_buff* skb) {
     return TC_ACT_UNSPEC;
 }
 
-/* Uplink device, egress. */
+/* LAN device, ingress, where tc forwards. */
+SEC("tc")
+int lb_fast_lan(struct __sk_buff* skb) {
+    int action = TC_ACT_UNSPEC;
+    if (!lb_tc(skb, ETH_HLEN, &action)) {
+        lb_count_verdict(skb, lb_classify_packet(skb));
+    }
+    return action;
+}
+
+/* Uplink device, ingress, where tc forwards. */
+SEC("tc")
+int lb_fast_uplink(struct __sk_buff* skb) {
+    int action = TC_ACT_UNSPEC;
+    lb_tc(skb, ETH_HLEN, &action);
+    return action;
+}
+
+/* The same for a device without Ethernet header. */
+SEC("tc")
+int lb_fast_raw(struct __sk_buff* skb) {
+    int action = TC_ACT_UNSPEC;
+    lb_tc(skb, 0, &action);
+    return action;
+}
+
+/* LAN and uplink devices where XDP forwards. */
+SEC("xdp")
+int lb_fast_xdp(struct xdp_md* ctx) { return lb_xdp(ctx); }
+
+/* Uplink device, egress. ingress_ifindex is 0 in what the gateway itself sends. */
 SEC("tc")
 int lb_count_tx(struct __sk_buff* skb) {
-    lb_count_forwarded_tx(skb);
+    const struct lb_device* out = skb->ingress_ifindex ? lb_device(skb->ifindex) : NULL;
+    if (!out || out->uplink == LB_NO_UPLINK) {
+        return TC_ACT_UNSPEC;
+    }
+    lb_count_sent(skb, out->uplink);
+    const struct lb_device* in = settings.fast_path ? lb_device(skb->ingress_ifindex) : NULL;
+    if (in && in->uplink == LB_NO_UPLINK) {
+        lb_learn(skb, in, out);
+    }
     return TC_ACT_UNSPEC;
 }
 
 /* LAN device, egress. */
 SEC("tc")
 int lb_count_rx(struct __sk_buff* skb) {
-    const __u32 uplink = lb_count_forwarded_rx(skb);
-    if (uplink != LB_NO_UPLINK && lb_may_be_answer(skb)) {
-        lb_note_answer(skb, uplink);
+    const struct lb_device* in = skb->ingress_ifindex ? lb_device(skb->ingress_ifindex) : NULL;
+    if (!in || in->uplink == LB_NO_UPLINK) {
+        return TC_ACT_UNSPEC;
+    }
+    lb_count_received(skb, in->uplink);
+    if (lb_may_be_answer(skb)) {
+        lb_note_answer(skb, in->uplink);
+    }
+    const struct lb_device* out = settings.fast_path ? lb_device(skb->ifindex) : NULL;
+    if (out && out->uplink == LB_NO_UPLINK) {
+        lb_learn(skb, in, out);
     }
     return TC_ACT_UNSPEC;
 }
-
-/* LAN device, ingress, in place of lb_classify where tc forwards. */
-SEC("tc")
-int lb_fast_lan(struct __sk_buff* skb) {
-    lb_count_verdict(skb, lb_classify_packet(skb));
-    return TC_ACT_UNSPEC;
-}
-
-/* Uplink device, ingress, where tc forwards. */
-SEC("tc")
-int lb_fast_uplink(struct __sk_buff* skb) {
-    (void)skb; return TC_ACT_UNSPEC; }
-
-/* The same for a device without Ethernet header. */
-SEC("tc")
-int lb_fast_raw(struct __sk_buff* skb) {
-    (void)skb; return TC_ACT_UNSPEC; }
-
-/* LAN and uplink devices where XDP forwards. */
-SEC("xdp")
-int lb_fast_xdp(struct xdp_md* ctx) {
-    (void)ctx; return XDP_PASS; }
 
 char lb_license[] SEC("license") = "GPL";

@@ -25,6 +25,8 @@
  */
 #define LB_MAX_EXTENSIONS 8
 
+#define LB_TCP_FLAGS 13 /* the flags' place in a TCP header */
+
 #define LB_VLAN_ID_MASK 0x0fff
 
 /* The first two bytes are the same in all; the length counts 8 bytes after the first 8 (RFC 8200,

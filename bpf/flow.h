@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The entries of the flow cache: found, read, claimed, written.
+ *
+ * Many CPUs read and write without locks. An entry's generation, in the upper bits of `packets`, is
+ * odd while it is written and another one afterwards. A reader takes it first, reads what it needs,
+ * and believes that only if the addition that counts its packet returns the same generation. Atomic
+ * operations that return a value order everything around them, on every architecture; the reads after
+ * the first one are ordered by an address that depends on it (lb_behind()).
+ */
+#ifndef LINKBAL_BPF_FLOW_H
+#define LINKBAL_BPF_FLOW_H
+
+#include <stdbool.h>
+
+#include "linkbal/hash.h"
+#include "maps.h"
+
+#define LB_READ_ONCE(place) (*(const volatile typeof(place)*)&(place))
+
+/* struct lb_tuple4 and lb_tuple6 in words, which is also how they lie in a packet. */
+#define LB_TUPLE_WORDS 9
+#define LB_TUPLE4_WORDS 3
+
+struct lb_key {
+    __u32 word[LB_TUPLE_WORDS];
+    __u32 protocol;
+};
+
+static __always_inline __u32 lb_tuple_words(__u32 family) {
+    return family == LB_IPV4 ? LB_TUPLE4_WORDS : LB_TUPLE_WORDS;
+}
+
+static __always_inline __u32 lb_generation(__u64 packets) { return packets >> LB_GENERATION_SHIFT; }
+
+static __always_inline bool lb_is_written(__u32 generation) { return generation & 1; }
+
+/* The same pointer, which the processor can't know before it has read `value`. */
+static __always_inline void* lb_behind(void* pointer, __u64 value) {
+    asm volatile("%0 &= 0" : "+r"(value));
+    return pointer + value;
+}
+
+static __always_inline void* lb_entry(__u32 family, __u32 index) {
+    return family == LB_IPV4 ? bpf_map_lookup_elem(&flows_ipv4, &index)
+                             : bpf_map_lookup_elem(&flows_ipv6, &index);
+}
+
+/* An entry's tuples; `entry` is what lb_entry() has returned. */
+static __always_inline __u32* lb_from(__u32 family, void* entry) {
+    return family == LB_IPV4 ? (__u32*)&((struct lb_flow4*)entry)->from
+                             : (__u32*)&((struct lb_flow6*)entry)->from;
+}
+static __always_inline __u32* lb_to(__u32 family, void* entry) {
+    return family == LB_IPV4 ? (__u32*)&((struct lb_flow4*)entry)->to
+                             : (__u32*)&((struct lb_flow6*)entry)->to;
+}
+
+static __always_inline bool lb_words_equal(const __u32* a, const __u32* b, __u32 words) {
+    __u32 difference = 0;
+#pragma clang loop unroll(full)
+    for (__u32 i = 0; i < words; i++) {
+        difference |= a[i] ^ b[i];
+    }
+    return difference == 0;
+}
+
+static __always_inline void lb_copy_words(__u32* to, const __u32* from, __u32 words) {
+#pragma clang loop unroll(full)
+    for (__u32 i = 0; i < words; i++) {
+        to[i] = from[i];
+    }
+}
+
+static __always_inline __u32 lb_key_index(__u32 family, const struct lb_key* key) {
+    return lb_flow_index(key->word, lb_tuple_words(family), key->protocol,
+                         settings.flow_buckets[family], settings.hash_seed);
+}
+
+/* The `way`th place that is looked at from `index` on. */
+static __always_inline __u32 lb_place(__u32 index, __u32 way) {
+    return (index & ~(LB_WAYS - 1)) | ((index + way) & (LB_WAYS - 1));
+}
+
+static __always_inline bool lb_is_entry_of(__u32 family, void* entry, const struct lb_key* key) {
+    const struct lb_flow* flow = entry;
+    return lb_words_equal(lb_from(family, entry), key->word, lb_tuple_words(family)) &&
+           flow->protocol == key->protocol;
+}
+
+/* The entry of `key` and its generation; NULL where there is none. */
+static __always_inline void* lb_find(__u32 family, const struct lb_key* key, __u32* generation) {
+    const __u32 index = lb_key_index(family, key);
+#pragma clang loop unroll(full)
+    for (__u32 way = 0; way < LB_WAYS; way++) {
+        void* entry = lb_entry(family, lb_place(index, way));
+        if (!entry) {
+            return NULL;
+        }
+        const __u64 packets = LB_READ_ONCE(((struct lb_flow*)entry)->packets);
+        entry = lb_behind(entry, packets);
+        if (lb_is_entry_of(family, entry, key)) {
+            *generation = lb_generation(packets);
+            return lb_is_written(*generation) ? NULL : entry;
+        }
+    }
+    return NULL;
+}
+
+/* How the answers to packets that leave as `to` come. */
+static __always_inline void lb_reverse(__u32 family, const __u32* to, struct lb_key* key) {
+    const __u32 half = family == LB_IPV4 ? 1 : 4;
+    lb_copy_words(key->word, to + half, half);
+    lb_copy_words(key->word + half, to, half);
+    key->word[2 * half] = lb_rotate(to[2 * half], 16);
+}
+
+static __always_inline __u64* lb_lease_word(struct lb_flow* flow) { return (__u64*)&flow->lease; }
+
+/* Whoever has the same key: two CPUs may have learned a flow at the same time. */
+static __always_inline void lb_end_flow(__u32 family, const struct lb_key* key) {
+    const __u32 index = lb_key_index(family, key);
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < LB_WAYS; way++) {
+        void* entry = lb_entry(family, lb_place(index, way));
+        if (entry && lb_is_entry_of(family, entry, key)) {
+            *(volatile __u64*)lb_lease_word(entry) = 0;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Learning at egress: conntrack says what the packet was when it came, and the frame itself shows what
+ * the kernel has made of it. Only what the kernel has forwarded teaches; what the fast path has sent
+ * does not prove that the kernel would still do so.
+ */
+#ifndef LINKBAL_BPF_LEARN_H
+#define LINKBAL_BPF_LEARN_H
+
+#include "conntrack.h"
+#include "fast_tc.h"
+
+/* An entry as it should be. */
+struct lb_lesson {
+    struct lb_key from;
+    struct lb_key to;
+    __u8 mac[ETH_ALEN];
+    __u16 ingress, egress;
+    __u8 uplink;
+    __u8 ttl, dscp;
+    __u32 epoch;
+    __u32 longest; /* lease, in ticks */
+};
+
+static __always_inline bool lb_is_learned(__u32 family, struct lb_flow* flow,
+                                          const struct lb_lesson* lesson) {
+    return lb_words_equal(lb_to(family, flow), lesson->to.word, lb_tuple_words(family)) &&
+           lb_macs_equal(flow->mac, lesson->mac) && flow->ingress == lesson->ingress &&
+           flow->egress == lesson->egress && flow->uplink == lesson->uplink &&
+           flow->ttl == lesson->ttl && flow->dscp == lesson->dscp;
+}
+
+/* Fails if the entry has become another one since `seen` was read, or its lease was ended. */
+static __always_inline void lb_renew(struct lb_flow* flow, __u64 seen,
+                                     const struct lb_lesson* lesson, __u32 now) {
+    const union lb_lease_bits next = lb_new_lease(now, lesson->longest, lesson->epoch);
+    __sync_val_compare_and_swap(lb_lease_word(flow), seen, next.word);
+}
+
+/* Nobody else writes while the generation is odd; who else wants to gives up, and learns from a later
+ * packet. */
+static __always_inline bool lb_begin_writing(struct lb_flow* flow, __u64 packets) {
+    const __u64 writing = (packets >> LB_GENERATION_SHIFT | 1) << LB_GENERATION_SHIFT;
+    return !lb_is_written(lb_generation(packets)) &&
+           __sync_val_compare_and_swap(&flow->packets, packets, writing) == packets;
+}
+
+static __always_inline void lb_end_writing(struct lb_flow* flow, __u64 packets, __u64 kept) {
+    const __u64 generation = (packets >> LB_GENERATION_SHIFT) + 2;
+    __sync_lock_test_and_set(&flow->packets, generation << LB_GENERATION_SHIFT | kept);
+}
+
+static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool same_flow,
+                                       const struct lb_lesson* lesson, __u32 now) {
+    const __u64 packets = LB_READ_ONCE(flow->packets);
+    if (!lb_begin_writing(flow, packets)) {
+        return;
+    }
+    volatile __u64* lease_word = lb_lease_word(flow);
+    *lease_word = 0;
+    lb_copy_words(lb_from(family, flow), lesson->from.word, lb_tuple_words(family));
+    lb_copy_words(lb_to(family, flow), lesson->to.word, lb_tuple_words(family));
+    __builtin_memcpy(flow->mac, lesson->mac, sizeof(flow->mac));
+    flow->protocol = lesson->from.protocol;
+    flow->ingress = lesson->ingress;
+    flow->egress = lesson->egress;
+    flow->uplink = lesson->uplink;
+    flow->ttl = lesson->ttl;
+    flow->dscp = lesson->dscp;
+    flow->bytes = same_flow ? flow->bytes : 0;
+    const __u64 counted = packets & ((1ull << LB_GENERATION_SHIFT) - 1);
+    lb_end_writing(flow, packets, same_flow ? counted : 0);
+    *lease_word = lb_new_lease(now, lesson->longest, lesson->epoch).word;
+}
+
+/* The packets of a flow may have other MAC addresses now, or leave by another device. */
+static __always_inline void lb_learn_again(__u32 family, struct lb_flow* flow,
+                                           const struct lb_lesson* lesson, __u32 now) {
+    const __u64 seen = LB_READ_ONCE(*lb_lease_word(flow));
+    if (lb_is_learned(family, flow, lesson)) {
+        lb_renew(flow, seen, lesson, now);
+        return;
+    }
+    *(volatile __u64*)lb_lease_word(flow) = 0;
+    lb_rewrite(family, flow, true, lesson, now);
+}
+
+static __always_inline void lb_count_full(void) {
+    struct lb_lease_control* control = lb_lease_control();
+    if (control) {
+        __sync_fetch_and_add(&control->full, 1);
+    }
+}
+
+/* Into the place that the flow has, or the first one that nobody needs any more. */
+static __always_inline void lb_remember(__u32 family, const struct lb_lesson* lesson) {
+    const __u32 index = lb_key_index(family, &lesson->from);
+    const __u32 now = lb_tick();
+    struct lb_flow* spare = NULL;
+    bool known = false;
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < LB_WAYS; way++) {
+        struct lb_flow* flow = lb_entry(family, lb_place(index, way));
+        if (!flow) {
+            return;
+        }
+        const union lb_lease_bits bits = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
+        if (lb_is_entry_of(family, flow, &lesson->from)) {
+            if (known) { /* two CPUs have learned it at the same time */
+                *(volatile __u64*)lb_lease_word(flow) = 0;
+            } else {
+                lb_learn_again(family, flow, lesson, now);
+            }
+            known = true;
+        } else if (!spare && lb_lease_left(bits.lease, now) == 0) {
+            spare = flow;
+        }
+    }
+    if (known) {
+        return;
+    }
+    if (spare) {
+        lb_rewrite(family, spare, false, lesson, now);
+    } else {
+        lb_count_full();
+    }
+}
+
+/* Three quarters of what conntrack has left for the connection: so it can't end before the lease. */
+static __always_inline __u32 lb_longest_lease(const struct nf_conn* ct) {
+    const __s32 left = ct->timeout - (__u32)bpf_jiffies64();
+    const __u32 ticks = left > 0 ? (__u32)left >> settings.tick_shift : 0;
+    return ticks - ticks / 4 < 0xffff ? ticks - ticks / 4 : 0xffff;
+}
+
+/*
+ * Conntrack gives a TCP connection five minutes instead of days when it has seen data without its
+ * acknowledgement (nf_conntrack_tcp_timeout_unacknowledged), and of what the fast path forwards it sees
+ * neither. An idle connection must not die of that.
+ */
+static __always_inline void lb_keep_alive(struct nf_conn* ct, __u32 protocol) {
+    if (protocol == IPPROTO_TCP && settings.has_timeout) {
+        bpf_ct_change_timeout(ct, settings.tcp_timeout * 1000);
+    }
+}
+
+/* Fills in what conntrack knows; false if this connection is none for the fast path. */
+static __always_inline bool lb_ask_conntrack(struct __sk_buff* skb, __u32 family, bool ordinary,
+                                             struct lb_lesson* lesson) {
+    struct lb_key answer = {};
+    struct lb_key other = {};
+    lb_reverse(family, lesson->to.word, &answer);
+    struct lb_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .protocol = lesson->to.protocol};
+    struct nf_conn* ct = bpf_skb_ct_lookup(skb, (struct bpf_sock_tuple*)&answer,
+                                           lb_tuple_words(family) * 4, &opts, sizeof(opts));
+    if (!ct) {
+        return false;
+    }
+    lesson->from.protocol = other.protocol = lesson->to.protocol;
+    if (opts.direction) {
+        lb_copy_tuple(family, &ct->tuplehash[0].tuple, &lesson->from);
+        lb_copy_tuple(family, &ct->tuplehash[1].tuple, &other);
+    } else {
+        lb_copy_tuple(family, &ct->tuplehash[1].tuple, &lesson->from);
+        lb_copy_tuple(family, &ct->tuplehash[0].tuple, &other);
+    }
+    const bool good = ordinary && lb_is_established(ct, lesson->to.protocol) &&
+                      lb_mark_uplink(ct->mark) == lesson->uplink;
+    if (good) {
+        lb_keep_alive(ct, lesson->to.protocol);
+        lesson->longest = lb_longest_lease(ct);
+    }
+    bpf_ct_release(ct);
+    if (!good) {
+        lb_end_flow(family, &lesson->from);
+        lb_end_flow(family, &other);
+    }
+    return good;
+}
+
+/* Decrypted packets are not to be mistaken for those that come in clear text. */
+static __always_inline bool lb_was_encrypted(struct __sk_buff* skb) {
+    struct bpf_xfrm_state state;
+    return settings.has_xfrm && bpf_skb_get_xfrm_state(skb, 0, &state, sizeof(state), 0) == 0;
+}
+
+static __always_inline void lb_copy_mac(struct __sk_buff* skb, const struct lb_interface* out,
+                                        __u8* mac) {
+    const __u8* frame = (const void*)(long)skb->data;
+    if (out->ethernet && frame + ETH_HLEN <= (const __u8*)(long)skb->data_end) {
+        __builtin_memcpy(mac, frame, ETH_ALEN);
+    }
+}
+
+/* Of these devices the program learns by itself; the other fields are for who attached it. */
+static __always_inline void lb_check_interface(struct __sk_buff* skb, __u32 family,
+                                               struct lb_interface* out) {
+    __u32 mtu = 0;
+    bpf_check_mtu(skb, 0, &mtu, 0, 0);
+    if (mtu && mtu < out->mtu[family]) {
+        out->mtu[family] = mtu;
+    }
+    const __u8* frame = (const void*)(long)skb->data;
+    if (out->ethernet && frame + ETH_HLEN <= (const __u8*)(long)skb->data_end &&
+        !lb_macs_equal(frame + ETH_ALEN, out->mac)) {
+        __builtin_memcpy(out->mac, frame + ETH_ALEN, ETH_ALEN);
+    }
+}
+
+static __always_inline void lb_learn_family(struct __sk_buff* skb, __u32 family,
+                                            struct lb_interface* out, struct lb_lesson* lesson) {
+    const __u32 link = out->ethernet ? ETH_HLEN : 0;
+    lb_tc_pull(skb, link);
+    const struct lb_frame frame = lb_tc_frame(skb, link);
+    struct lb_view view;
+    if (lb_view(family, &frame, &view) != LB_FAST_FORWARDED) {
+        return;
+    }
+    if (view.key.protocol == IPPROTO_TCP && (view.flags & LB_TCP_SYN)) {
+        return; /* judged where it came in; nothing can be established yet */
+    }
+    lesson->to = view.key;
+    lesson->ttl = view.ttl;
+    lesson->dscp = view.dscp;
+    if (!lb_ask_conntrack(skb, family, lb_is_ordinary(&view), lesson)) {
+        return;
+    }
+    lb_copy_mac(skb, out, lesson->mac);
+    lb_check_interface(skb, family, out);
+    lb_remember(family, lesson);
+}
+
+/* A packet that came in by `in` and leaves by `out`, one of which is an uplink. */
+static __always_inline void lb_learn(struct __sk_buff* skb, const struct lb_device* in,
+                                     const struct lb_device* out) {
+    struct lb_interface* interface = bpf_map_lookup_elem(&interfaces, &out->slot);
+    const __u32 uplink = in->uplink ? in->uplink : out->uplink;
+    if (!interface || skb->tc_index == settings.tag || lb_was_encrypted(skb)) {
+        return;
+    }
+    struct lb_lesson lesson = {
+        .ingress = in->slot, .egress = out->slot, .uplink = uplink, .epoch = lb_epoch(uplink)};
+    switch (skb->protocol) {
+    case bpf_htons(ETH_P_IP):
+        lb_learn_family(skb, LB_IPV4, interface, &lesson);
+        return;
+    case bpf_htons(ETH_P_IPV6):
+        lb_learn_family(skb, LB_IPV6, interface, &lesson);
+        return;
+    }
+}
+
+#endif
