@@ -180,7 +180,8 @@ Result<Fd> Datapath::map(std::string_view name) const {
     return fd;
 }
 
-Status Datapath::open_maps(const std::map<std::string_view, Fd*>& wanted) const {
+Status Datapath::open_maps(
+    std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const {
     for (const auto& [name, fd] : wanted) {
         auto opened = map(name);
         if (!opened) {
@@ -298,11 +299,11 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
     UplinkMaps maps;
-    const std::map<std::string_view, Fd*> wanted{{"uplinks", &maps.names},
-                                                 {"uplink_counters", &maps.counters},
-                                                 {"handshake_counters", &maps.handshakes},
-                                                 {"epochs", &maps.epochs}};
-    if (auto opened = open_maps(wanted); !opened) {
+    const auto opened = open_maps({{"uplinks", &maps.names},
+                                   {"uplink_counters", &maps.counters},
+                                   {"handshake_counters", &maps.handshakes},
+                                   {"epochs", &maps.epochs}});
+    if (!opened) {
         return opened;
     }
     return write_uplinks(maps, uplinks);
@@ -317,11 +318,11 @@ Status Datapath::set_devices(std::span<const std::string> lan_devices,
                              std::span<const DatapathUplink> uplinks,
                              std::span<const DatapathDevice> devices, MissingDevices missing) {
     DeviceMaps maps;
-    const std::map<std::string_view, Fd*> wanted{{"devices", &maps.devices},
-                                                 {"interfaces", &maps.interfaces},
-                                                 {"redirects", &maps.redirects},
-                                                 {"epochs", &maps.epochs}};
-    if (auto opened = open_maps(wanted); !opened) {
+    const auto opened = open_maps({{"devices", &maps.devices},
+                                   {"interfaces", &maps.interfaces},
+                                   {"redirects", &maps.redirects},
+                                   {"epochs", &maps.epochs}});
+    if (!opened) {
         return opened;
     }
     const auto table =

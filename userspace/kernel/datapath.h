@@ -5,10 +5,12 @@
 #pragma once
 
 #include <array>
-#include <map>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/attachment.h"
@@ -89,7 +91,7 @@ class Datapath {
   private:
     [[nodiscard]] Result<BpfObject> pinned() const;
     [[nodiscard]] Result<Fd> map(std::string_view name) const;
-    Status open_maps(const std::map<std::string_view, Fd*>& wanted) const;
+    Status open_maps(std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const;
     std::string directory_;
 };
 
