@@ -16,7 +16,7 @@ struct Gateway {
         make_veth("lan0", "host0");
         make_veth("wan0", "router0");
         const std::vector<DatapathUplink> uplinks = {{7, "velox1", "wan0", 1}};
-        need(instance.datapath().set_devices(std::vector<std::string>{"lan0"}, uplinks));
+        need(instance.datapath().set_devices(std::vector<std::string>{"lan0"}, uplinks, {}));
     }
 
     lb_uplink_counters run(const char* program, const std::string& in, const std::string& out,

@@ -49,7 +49,7 @@ class Gateway {
         make_veth("wan1", "router1");
         const std::vector<DatapathUplink> uplinks = {{1, "velox1", "wan0", 1},
                                                      {2, "velox2", "wan1", 1}};
-        need(instance_.datapath().set_devices(std::vector<std::string>{"lan0"}, uplinks));
+        need(instance_.datapath().set_devices(std::vector<std::string>{"lan0"}, uplinks, {}));
         reader_.emplace(need(HandshakeReader::open("linkbal-test")));
     }
 

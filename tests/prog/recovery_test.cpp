@@ -62,7 +62,15 @@ BpfObject object_of_other_size(const DatapathState& state) {
                                            .mark_shift = 16,
                                            .hash_mode = 0,
                                            .has_conntrack = 1,
-                                           .padding = 0};
+                                           .fast_path = 0,
+                                           .flow_buckets = {1, 1},
+                                           .ticks_per_second = 15,
+                                           .tcp_timeout = 0,
+                                           .tag = 1,
+                                           .tick_shift = 6,
+                                           .has_xfrm = 0,
+                                           .has_timeout = 0,
+                                           .padding = {}};
     REQUIRE(bpf_map__set_max_entries(skeleton->maps.bypass4, 100) == 0);
     REQUIRE(bpf_map__set_max_entries(skeleton->maps.devices, 100) == 0);
     auto* inner = bpf_map__inner_map(skeleton->maps.buckets);
@@ -295,7 +303,7 @@ TEST_CASE("maps that will not be taken over count as empty") {
     const auto wanted = two_uplinks(has_tcx());
     Datapath datapath(instance_name);
     need(datapath.install(object_of_other_size(wanted)));
-    need(datapath.set_devices(wanted.lan_devices, wanted.uplinks));
+    need(datapath.set_devices(wanted.lan_devices, wanted.uplinks, wanted.devices));
     need(datapath.set_uplinks(wanted.uplinks));
     need(datapath.set_bypass(wanted.bypass));
 
@@ -343,7 +351,7 @@ TEST_CASE("with too few file descriptors it says so and does not misread") {
         REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
         const auto found = datapath.read();
         const auto probed = probe_features();
-        const auto missing = datapath.set_devices(wanted.lan_devices, wanted.uplinks);
+        const auto missing = datapath.set_devices(wanted.lan_devices, wanted.uplinks, wanted.devices);
         const auto attached = datapath.attach(wanted_attachments(wanted).front());
         REQUIRE(setrlimit(RLIMIT_NOFILE, &former) == 0);
         INFO("limit " << limit);
@@ -423,15 +431,15 @@ TEST_CASE("devices are put back without those that have vanished") {
     CHECK(former.uplinks.at(1).device.empty());
     auto one = wanted;
     one.uplinks.pop_back();
-    need(datapath.set_devices(one.lan_devices, one.uplinks));
-    need(datapath.set_devices(former.lan_devices, former.uplinks));
+    need(datapath.set_devices(one.lan_devices, one.uplinks, one.devices));
+    need(datapath.set_devices(former.lan_devices, former.uplinks, former.devices));
     CHECK(actual(datapath).state == former);
 
     command("ip link del lan0");
-    const auto refused = datapath.set_devices(former.lan_devices, former.uplinks);
+    const auto refused = datapath.set_devices(former.lan_devices, former.uplinks, former.devices);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message.find("lan0") != std::string::npos);
-    need(datapath.set_devices(former.lan_devices, former.uplinks, MissingDevices::skipped));
+    need(datapath.set_devices(former.lan_devices, former.uplinks, former.devices, MissingDevices::skipped));
     CHECK(actual(datapath).state.lan_devices.empty());
     CHECK(actual(datapath).state.uplinks == former.uplinks);
     need(datapath.remove());

@@ -68,7 +68,15 @@ TestInstance::TestInstance(const Setup& setup) : setup_(setup) {
         .mark_shift = static_cast<__u8>(std::countr_zero(setup.mark_mask)),
         .hash_mode = static_cast<__u8>(setup.hash),
         .has_conntrack = setup.conntrack,
-        .padding = 0,
+        .fast_path = 0,
+        .flow_buckets = {1, 1},
+        .ticks_per_second = 15,
+        .tcp_timeout = 0,
+        .tag = 1,
+        .tick_shift = 6,
+        .has_xfrm = 0,
+        .has_timeout = 0,
+        .padding = {},
     };
     object_ = need(load_object(settings, {}));
     need(datapath_.install(object_));

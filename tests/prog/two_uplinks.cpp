@@ -13,6 +13,13 @@ DatapathState two_uplinks(bool use_tcx) {
     state.use_tcx = use_tcx;
     state.lan_devices = {"lan0"};
     state.uplinks = {{1, "velox1", "wan0", 3}, {2, "velox2", "wan1.7", 1}};
+    for (const char* name : {"lan0", "wan0", "wan1.7"}) {
+        state.devices.push_back({.name = name,
+                                 .forwarding = Forwarding::classify,
+                                 .ethernet = true,
+                                 .mac = {2, 0, 0, 0, 0, 1},
+                                 .mtu = {1500, 1480}});
+    }
     const std::vector<WeightedUplink> weights = {{1, 3}, {2, 1}};
     state.buckets = {assign_buckets({}, weights), {}};
     state.bypass = {Prefix::parse("192.0.2.0/24").value(),
@@ -34,7 +41,7 @@ void make_devices() {
 }
 
 void fill(Datapath& datapath, const DatapathState& state) {
-    need(datapath.set_devices(state.lan_devices, state.uplinks));
+    need(datapath.set_devices(state.lan_devices, state.uplinks, state.devices));
     need(datapath.set_uplinks(state.uplinks));
     need(datapath.set_bypass(state.bypass));
     for (const Family family : families) {

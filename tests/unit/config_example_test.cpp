@@ -115,7 +115,7 @@ TEST_CASE("config example: the manual page has every key") {
           "test",       "command_timeout", "probe",     "targets",       "interval", "timeout",
           "down_after", "up_after",        "quorum",    "window",        "max_loss", "max_latency",
           "max_jitter", "query",           "status",    "passive",       "all_down", "on_return",
-          "reset",      "on_change"}) {
+          "reset",      "on_change",       "cache"}) {
         INFO(key);
         CHECK(page.find("\n.It Ic " + key + " No = ") != std::string::npos);
     }

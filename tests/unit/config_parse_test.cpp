@@ -66,7 +66,7 @@ TEST_CASE("config: unknown keys, with a guess where there is one") {
                {"6:2: unknown key \"metrics\", expected one of lan, health, uplink, balance, "
                 "failover, hooks"}),
         balance("mask = 1\n[balance.hash2]\n", {"7:1: unknown key \"mask\", expected one of table, "
-                                                "table_name, hash, datapath, attach, "
+                                                "table_name, hash, datapath, cache, attach, "
                                                 "default_uplink, mark_mask, rule_priority",
                                                 "8:10: unknown key \"hash2\", did you mean hash?"}),
         lan("interfaces = [\"eth0\"]\nnetwork = [\"192.0.2.0/24\"]\n",
@@ -82,12 +82,6 @@ TEST_CASE("config: what this version cannot do is refused, not ignored") {
     check_cases({
         uplink("[[rule]]\nname = \"banks\"\n[[rule]]\n",
                {"6:3: rule: this version has no rules yet, expected no such section"}),
-        balance("datapath = \"xdp\"\n",
-                {"7:12: datapath: this version has no fast path yet, expected "
-                 "\"auto\" or \"classify\", found \"xdp\""}),
-        balance("datapath = \"tc\"\n",
-                {"7:12: datapath: this version has no fast path yet, expected "
-                 "\"auto\" or \"classify\", found \"tc\""}),
     });
 }
 
@@ -212,12 +206,17 @@ TEST_CASE("config: mistakes in [balance]") {
     const std::string hash_rule =
         "7:8: hash: expected \"connection\" or \"source\" or \"destination\" or "
         "\"source-destination\", ";
+    const std::string cache_rule = "expected an integer from 1024 to 16777216, ";
     check_cases({
         balance("table = 255\n", {"7:9: table: " + table_rule + "found 255"}),
         balance("hash = \"Source\"\n", {hash_rule + "found \"Source\""}),
         balance("hash = 1\n", {hash_rule + "found 1"}),
         balance("datapath = \"fast\"\n",
-                {"7:12: datapath: expected \"auto\" or \"classify\", found \"fast\""}),
+                {"7:12: datapath: expected \"auto\" or \"xdp\" or \"tc\" or \"classify\", found "
+                 "\"fast\""}),
+        balance("cache = 1023\n", {"7:9: cache: " + cache_rule + "found 1023"}),
+        balance("cache = 16777217\n", {"7:9: cache: " + cache_rule + "found 16777217"}),
+        balance("cache = \"big\"\n", {"7:9: cache: " + cache_rule + "found \"big\""}),
         balance("attach = \"xdp\"\n",
                 {"7:10: attach: expected \"auto\" or \"tcx\" or \"clsact\", found \"xdp\""}),
         balance("default_uplink = 1\n", {"7:18: default_uplink: expected a string, found 1"}),
@@ -260,7 +259,8 @@ interface = "ppp0"
 table = 30
 table_name = "velox"
 hash = "source-destination"
-datapath = "classify"
+datapath = "tc"
+cache = 100000
 attach = "clsact"
 default_uplink = "velox1"
 mark_mask = 0x0000ff00
@@ -280,7 +280,8 @@ rule_priority = 500
     CHECK(config.balance.table == 30U);
     CHECK(config.balance.table_name == "velox");
     CHECK(config.balance.hash == HashMode::source_destination);
-    CHECK(config.balance.datapath == DatapathMode::classify);
+    CHECK(config.balance.datapath == DatapathMode::tc);
+    CHECK(config.balance.cache == 100000U);
     CHECK(config.balance.attach == AttachMode::clsact);
     CHECK(config.balance.default_uplink == "velox1");
     CHECK(config.balance.mark_mask == 0x0000ff00);
@@ -292,7 +293,7 @@ rule_priority = 500
     CHECK(config.positions.at("uplink[1]") == Position{14, 3});
     CHECK_FALSE(config.positions.contains("uplink[1].gateway"));
     CHECK(config.positions.at("balance") == Position{18, 1});
-    CHECK(config.positions.at("balance.mark_mask") == Position{25, 13});
+    CHECK(config.positions.at("balance.mark_mask") == Position{26, 13});
 }
 
 TEST_CASE("config: what is omitted has its documented default") {
@@ -307,6 +308,7 @@ TEST_CASE("config: what is omitted has its documented default") {
     CHECK(config.balance.table_name == "balance");
     CHECK(config.balance.hash == HashMode::connection);
     CHECK(config.balance.datapath == DatapathMode::automatic);
+    CHECK_FALSE(config.balance.cache);
     CHECK(config.balance.attach == AttachMode::automatic);
     CHECK_FALSE(config.balance.default_uplink);
     CHECK(config.balance.mark_mask == 0x00ff0000);

@@ -74,6 +74,7 @@ inline Config two_links() {
     }
     config.balance.table = 30;
     config.balance.table_name = "velox";
+    config.balance.datapath = DatapathMode::classify; // forwarding_test.cpp has the others
     return config;
 }
 

@@ -38,6 +38,8 @@ Memory full() {
     memory.balance_table = 30;
     memory.families = {true, false};
     memory.sysctls = {{"net/ipv4/ip_forward", "0"}, {"net/ipv4/conf/eth1/rp_filter", "1"}};
+    memory.forwarding = {{"eth0", Forwarding::tc, "veth"}, {"eth1", Forwarding::xdp, "native XDP"}};
+    memory.refused_xdp = {{7, 9000, "Numerical result out of range"}};
     memory.mounted_bpffs = true;
     return memory;
 }
@@ -106,5 +108,6 @@ TEST_CASE("what nobody has written is an error") {
     CHECK(!parse_memory(replaced(former, "\"table\"", "\"tables\"")));
     CHECK(!parse_memory(replaced(former, ": 10", ": \"ten\"")));
     CHECK(!parse_memory(replaced(text, "\"192.168.1.1\"", "\"nowhere\"")));
+    CHECK(!parse_memory(replaced(text, "\"xdp\"", "\"dpdk\"")));
     CHECK(!parse_memory(replaced(text, "\"drained\": true", "\"drained\": 1")));
 }

@@ -66,6 +66,10 @@ BucketAssignment buckets(uint16_t first, uint16_t second) {
     return assignment;
 }
 
+DatapathDevice device(const std::string& name, Forwarding forwarding) {
+    return {name, forwarding, true, {2, 0, 0, 0, 0, 10}, {1500, 1280}};
+}
+
 } // namespace
 
 TEST_CASE("notation of routes") {
@@ -169,6 +173,9 @@ TEST_CASE("notation of attachments") {
         {Attach{{"eth0", lan_ingress, false}},
          {"tc filter replace dev eth0 ingress protocol all pref 19522 handle 0x4c42 bpf "
           "direct-action object-pinned /sys/fs/bpf/linkbal/programs/lb_classify"}},
+        {Attach{{"eth1", xdp, true}},
+         {"ip link set dev eth1 xdpdrv pinned /sys/fs/bpf/linkbal/programs/lb_fast_xdp"}},
+        {Detach{{"eth1", xdp, true}}, {"ip link set dev eth1 xdpdrv off"}},
         {Detach{{"eth1", uplink_egress, false}},
          {"tc filter del dev eth1 egress protocol all pref 19522 handle 0x4c42 bpf"}},
     });
@@ -179,14 +186,18 @@ TEST_CASE("notation of the maps") {
         {LoadPrograms{}, {"# load the programs, pinned below /sys/fs/bpf/linkbal"}},
         {LoadPrograms{true}, {"# replace the programs, pinned below /sys/fs/bpf/linkbal"}},
         {UnloadPrograms{}, {"# detach the programs, remove /sys/fs/bpf/linkbal"}},
-        {SetDevices{{}, {{"eth0"}, {{1, "velox1", "eth1", 3}}}},
+        {SetDevices{{}, {{"eth0"}, {{1, "velox1", "eth1", 3}}, {}}},
          {"# map devices: eth0 is the LAN's",
           "# maps devices, uplinks: 1 is velox1 on eth1, weight 3"}},
-        {SetDevices{{{"eth0", "eth4"}, {{1, "velox1", "eth1", 1}, {2, "velox2", "eth2", 1}}},
-                    {{"eth0", "eth5"}, {{1, "velox1", "eth1", 3}}}},
+        {SetDevices{{{"eth0", "eth4"}, {{1, "velox1", "eth1", 1}, {2, "velox2", "eth2", 1}}, {}},
+                    {{"eth0", "eth5"}, {{1, "velox1", "eth1", 3}}, {}}},
          {"# map devices: eth5 is the LAN's",
           "# maps devices, uplinks: 1 is velox1 on eth1, weight 3",
           "# maps devices, uplinks: velox2 is gone"}},
+        {SetDevices{{{}, {}, {device("eth0", Forwarding::tc)}},
+                    {{}, {}, {device("eth0", Forwarding::xdp), device("eth1", Forwarding::tc)}}},
+         {"# map interfaces: eth0 forwards by xdp, 02:00:00:00:00:0a, MTU 1500 and 1280",
+          "# map interfaces: eth1 forwards by tc, 02:00:00:00:00:0a, MTU 1500 and 1280"}},
         {SetBypass{{}, nets({"10.0.0.0/8", "fe80::/10"})},
          {"# maps bypass4, bypass6: 10.0.0.0/8 fe80::/10"}},
         {SetBuckets{Family::ipv4, {}, buckets(1, 2)},

@@ -49,18 +49,39 @@ json to_json(const UplinkStatus& uplink) {
             {"rx", to_json(uplink.rx, uplink.rx_rate)}};
 }
 
+json to_json(const std::vector<VerdictStatus>& counters) {
+    json document = json::object();
+    for (const VerdictStatus& counter : counters) {
+        document[counter.name] = {{"packets", counter.packets}, {"bytes", counter.bytes}};
+    }
+    return document;
+}
+
+json to_json(const FastPathStatus& cache) {
+    return {{"flows", cache.flows},       {"hits", cache.hits},
+            {"misses", cache.misses},     {"full", cache.full},
+            {"capacity", cache.capacity}, {"memory", cache.memory},
+            {"reasons", to_json(cache.reasons)}};
+}
+
+json to_json(const DeviceForwarding& device) {
+    return {{"interface", device.device},
+            {"forwarding", forwarding_name(device.forwarding)},
+            {"reason", device.reason}};
+}
+
 void print_for_programs(const GatewayStatus& status) {
     json document{{"datapath", status.datapath},
                   {"daemon", status.daemon},
                   {"uplinks", json::array()},
-                  {"fastpath", {{"flows", 0}, {"hits", 0}, {"misses", 0}}},
-                  {"verdicts", json::object()}};
+                  {"devices", json::array()},
+                  {"fastpath", to_json(status.fast_path)},
+                  {"verdicts", to_json(status.verdicts)}};
     for (const UplinkStatus& uplink : status.uplinks) {
         document["uplinks"].push_back(to_json(uplink));
     }
-    for (const VerdictStatus& verdict : status.verdicts) {
-        document["verdicts"][verdict.name] = {{"packets", verdict.packets},
-                                              {"bytes", verdict.bytes}};
+    for (const DeviceForwarding& device : status.devices) {
+        document["devices"].push_back(to_json(device));
     }
     print("{}\n", document.dump(2));
 }
@@ -80,18 +101,39 @@ std::string share_text(const UplinkStatus& uplink) {
     return fmt::format("{:.1f}/{:.1f} %", uplink.share[0] * 100, uplink.share[1] * 100);
 }
 
-void print_verdicts(const std::vector<VerdictStatus>& verdicts) {
+void print_counters(std::string_view title, const std::vector<VerdictStatus>& verdicts) {
     constexpr auto row = "{:<15} {:>15} {:>15}\n";
     print("\n");
-    print(row, "verdict", "packets", "bytes");
+    print(row, title, "packets", "bytes");
     for (const VerdictStatus& verdict : verdicts) {
         print(row, verdict.name, verdict.packets, verdict.bytes);
+    }
+}
+
+void print_devices(const GatewayStatus& status) {
+    if (status.devices.empty()) {
+        return;
+    }
+    constexpr auto row = "{:<15} {:<10} {}\n";
+    print("\n");
+    print(row, "interface", "forwards", "why");
+    for (const DeviceForwarding& device : status.devices) {
+        print(row, device.device, forwarding_name(device.forwarding), device.reason);
+    }
+}
+
+void print_cache(const FastPathStatus& cache) {
+    if (cache.capacity != 0) {
+        print("cache     {} of {} flows in {:.1f} MB, {} hits, {} misses{}\n", cache.flows,
+              cache.capacity, static_cast<double>(cache.memory) / 1e6, cache.hits, cache.misses,
+              cache.full != 0 ? fmt::format(", {} found no place", cache.full) : "");
     }
 }
 
 void print_for_people(const GatewayStatus& status, bool verdicts) {
     print("datapath  {}\n", status.datapath);
     print("daemon    {}\n", status.daemon ? "runs" : "does not run: nobody watches the links");
+    print_cache(status.fast_path);
     if (status.uplinks.empty()) {
         return;
     }
@@ -104,8 +146,10 @@ void print_for_people(const GatewayStatus& status, bool verdicts) {
               share_text(uplink), uplink.connections, uplink.connections_total,
               rate_text(uplink.tx_rate), rate_text(uplink.rx_rate), uplink.reason);
     }
+    print_devices(status);
     if (verdicts) {
-        print_verdicts(status.verdicts);
+        print_counters("verdict", status.verdicts);
+        print_counters("fast path", status.fast_path.reasons);
     }
 }
 

@@ -6,15 +6,29 @@ namespace linkbal {
 
 namespace {
 
-int apply(Gateway& gateway, const Preparation& preparation) {
-    if (!preparation.plan.empty() || preparation.to_remember) {
-        if (const auto applied = gateway.apply(preparation, show_progress); !applied) {
+Status apply(Gateway& gateway, const Preparation& preparation) {
+    const bool anything = !preparation.plan.empty() || preparation.to_remember;
+    return anything ? gateway.apply(preparation, show_progress) : Status();
+}
+
+// Again for each device that would not have XDP, which is known only when it is asked.
+int bring_up(Gateway& gateway, const Config& config, const Options& options) {
+    for (;;) {
+        int status = exit_done;
+        const auto preparation = prepare(gateway, config, options, status);
+        if (!preparation) {
+            return status;
+        }
+        const auto applied = apply(gateway, *preparation);
+        if (applied) {
+            print("{}\n", up_summary(preparation->desired.uplinks.size(), preparation->plan.size()));
+            return exit_done;
+        }
+        if (!gateway.take_xdp_refusal()) {
             report(applied.error());
             return exit_failed;
         }
     }
-    print("{}\n", up_summary(preparation.desired.uplinks.size(), preparation.plan.size()));
-    return exit_done;
 }
 
 // Empty: there is no daemon.
@@ -41,12 +55,7 @@ int run_up(const Options& options) {
     if (!change) {
         return exit_failed;
     }
-    int status = exit_done;
-    const auto preparation = prepare(change->gateway, *config, options, status);
-    if (preparation) {
-        status = apply(change->gateway, *preparation);
-    }
-    return status;
+    return bring_up(change->gateway, *config, options);
 }
 
 } // namespace linkbal

@@ -14,15 +14,19 @@
 namespace linkbal {
 
 enum class AttachRole : uint8_t {
-    lan_ingress,   // lb_classify
-    lan_egress,    // lb_count_rx
-    uplink_egress, // lb_count_tx
+    lan_ingress,    // lb_classify
+    lan_fast,       // lb_fast_lan, in its place where tc forwards
+    lan_egress,     // lb_count_rx
+    uplink_ingress, // lb_fast_uplink
+    raw_ingress,    // lb_fast_raw, in its place on devices without Ethernet header
+    uplink_egress,  // lb_count_tx
+    xdp,            // lb_fast_xdp, native
 };
 
 struct Attachment {
     std::string device;
     AttachRole role = AttachRole::lan_ingress;
-    bool tcx = true; // else a clsact filter
+    bool tcx = true; // a link, as XDP always is (5.9); else a clsact filter
     auto operator<=>(const Attachment&) const = default;
 };
 
@@ -34,10 +38,13 @@ inline constexpr uint32_t clsact_priority = 0x4c42;
 // Every attachment that `state` asks for, sorted.
 std::vector<Attachment> wanted_attachments(const DatapathState& state);
 
-// There is one program of ours a device and direction, by TCX and by clsact.
+// There is one program of ours a device and direction, by TCX, by clsact and by XDP.
 bool same_place(const Attachment& a, const Attachment& b);
 
-// "ingress" or "egress"; the name of the program.
+// In the same place, and one takes over from the other without a gap.
+bool same_side(AttachRole a, AttachRole b);
+
+// "ingress", "egress" or "xdp"; the name of the program.
 std::string_view attach_direction(AttachRole role);
 std::string_view attach_program(AttachRole role);
 std::optional<AttachRole> role_of_program(std::string_view program);

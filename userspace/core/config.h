@@ -73,6 +73,9 @@ struct UplinkConfig {
 // Priorities that our ip rules may take, counted from BalanceConfig::rule_priority.
 inline constexpr uint32_t rule_priorities = 10;
 
+// What the flow cache is made for where nobody says it.
+inline constexpr uint32_t largest_default_cache = 262144;
+
 enum class HashMode : uint8_t { connection, source, destination, source_destination };
 enum class DatapathMode : uint8_t { automatic, xdp, tc, classify };
 // How tc programs are attached: TCX links (kernel 6.6 and later) or clsact filters.
@@ -86,6 +89,7 @@ struct BalanceConfig {
     AttachMode attach = AttachMode::automatic;
     std::optional<std::string> default_uplink; // empty: the first uplink
     uint32_t mark_mask = 0x00ff0000;           // one run of bits
+    std::optional<uint32_t> cache;             // connections in the flow cache; empty: as conntrack
     uint32_t rule_priority = 10000;            // first of rule_priorities ip rules, 1 to 32000
 };
 

@@ -40,6 +40,8 @@ constexpr std::array on_return_words{
 };
 constexpr std::array datapath_modes{
     std::pair{"auto"sv, DatapathMode::automatic},
+    std::pair{"xdp"sv, DatapathMode::xdp},
+    std::pair{"tc"sv, DatapathMode::tc},
     std::pair{"classify"sv, DatapathMode::classify},
 };
 
@@ -70,27 +72,12 @@ void read_uplink(TableReader& table, const HealthDefaults& health, UplinkConfig&
     table.reject_unknown();
 }
 
-// The words of the fast path are right in themselves, so that they get an answer of their own.
-ValueKind<DatapathMode> datapath_mode() {
-    auto kind = choice<DatapathMode>(datapath_modes);
-    const auto parse = kind.parse;
-    kind.parse = [parse, expected = kind.expected](const toml::node& node) -> Parsed<DatapathMode> {
-        const auto word = node.value<std::string_view>();
-        if (word == "xdp"sv || word == "tc"sv) {
-            return tl::unexpected(
-                fmt::format("this version has no fast path yet, expected {}, found {}", expected,
-                            describe(node)));
-        }
-        return parse(node);
-    };
-    return kind;
-}
-
 void read_balance(TableReader& table, BalanceConfig& balance) {
     table.optional("table", balance.table, table_number());
     table.optional("table_name", balance.table_name, table_name());
     table.optional("hash", balance.hash, choice<HashMode>(hash_modes));
-    table.optional("datapath", balance.datapath, datapath_mode());
+    table.optional("datapath", balance.datapath, choice<DatapathMode>(datapath_modes));
+    table.optional("cache", balance.cache, integer(1024, 16777216));
     table.optional("attach", balance.attach, choice<AttachMode>(attach_modes));
     table.optional("default_uplink", balance.default_uplink, text());
     table.optional("mark_mask", balance.mark_mask, mark_mask());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <iterator>
+#include <limits>
 
 #include "core/buckets.h"
 #include "core/desired_routing.h"
@@ -45,8 +46,21 @@ void add_ipv6_sysctls(std::vector<Sysctl>& sysctls, const Config& config, const 
     sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
 }
 
+// Conntrack counts packets only if it is told to, and sees few of those that the fast path forwards: the
+// segments that it does see would be out of its window. Off again when the fast path is.
+void add_conntrack_sysctls(std::vector<Sysctl>& sysctls, bool fast_path, const Memory& memory) {
+    constexpr auto liberal = "net/netfilter/nf_conntrack_tcp_be_liberal";
+    sysctls.push_back({"net/netfilter/nf_conntrack_acct", "1"});
+    if (fast_path) {
+        sysctls.push_back({liberal, "1"});
+    } else if (const auto former = memory.sysctls.find(liberal); former != memory.sysctls.end()) {
+        sysctls.push_back({liberal, former->second});
+    }
+}
+
 std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts,
-                                    const ResolvedTables& resolved) {
+                                    const ResolvedTables& resolved, const Memory& memory,
+                                    bool fast_path) {
     std::vector<Sysctl> sysctls;
     for (const UplinkConfig& uplink : config.uplinks) {
         // Loose: the effective value is the larger of this one and conf/all's, so 2 holds
@@ -63,6 +77,7 @@ std::vector<Sysctl> desired_sysctls(const Config& config, const Facts& facts,
     // With addresses alone every connection between two hosts would take one link.
     sysctls.push_back({"net/ipv4/fib_multipath_hash_policy", "1"});
     sysctls.push_back({"net/ipv4/icmp_echo_ignore_broadcasts", "1"});
+    add_conntrack_sysctls(sysctls, fast_path, memory);
     // Last: nothing is forwarded before everything else is in place.
     sysctls.push_back({"net/ipv4/ip_forward", "1"});
     if (resolved.families[static_cast<size_t>(Family::ipv6)]) {
@@ -133,6 +148,41 @@ std::vector<std::string> present(std::vector<std::string> devices, const Facts& 
     return devices;
 }
 
+// A packet is never longer than 65535 bytes, whatever a device could take.
+uint16_t cached_mtu(uint32_t mtu) {
+    return static_cast<uint16_t>(std::min<uint32_t>(mtu, std::numeric_limits<uint16_t>::max()));
+}
+
+void add_fast_path(DatapathState& datapath, const Config& config, const Facts& facts,
+                   const std::array<bool, 2>& balanced,
+                   const std::vector<DeviceForwarding>& forwarding) {
+    for (const DeviceForwarding& chosen : forwarding) {
+        const Interface& device = *facts.interface(chosen.device);
+        datapath.devices.push_back({.name = chosen.device,
+                                    .forwarding = chosen.forwarding,
+                                    .ethernet = device.ethernet,
+                                    .mac = device.mac,
+                                    .mtu = {cached_mtu(device.mtu[0]), cached_mtu(device.mtu[1])}});
+        datapath.fast_path |= chosen.forwarding != Forwarding::classify;
+    }
+    if (datapath.fast_path) {
+        const uint32_t known = std::min(facts.conntrack_max, largest_default_cache);
+        datapath.flow_buckets = flow_buckets(config.balance.cache.value_or(known), balanced);
+        datapath.tcp_timeout = facts.tcp_timeout;
+    }
+}
+
+// Devices of the LAN and of uplinks that are there, in order.
+std::vector<std::string> datapath_devices(const Config& config, const Facts& facts,
+                                          const std::vector<Uplink>& uplinks) {
+    auto devices = config.lan.interfaces;
+    std::ranges::transform(uplinks, std::back_inserter(devices), &Uplink::device);
+    devices = present(std::move(devices), facts);
+    const auto rest = std::ranges::unique(devices);
+    devices.erase(rest.begin(), rest.end());
+    return devices;
+}
+
 DatapathState desired_datapath(const Config& config, const Facts& facts,
                                const std::vector<Uplink>& uplinks,
                                const std::array<BucketAssignment, 2>& current,
@@ -141,8 +191,10 @@ DatapathState desired_datapath(const Config& config, const Facts& facts,
                            .hash = config.balance.hash,
                            .use_tcx = abilities.use_tcx,
                            .conntrack_lookup = abilities.conntrack_lookup,
+                           .conntrack_timeout = abilities.conntrack_timeout,
                            .lan_devices = present(config.lan.interfaces, facts),
                            .uplinks = {},
+                           .devices = {},
                            .buckets = {},
                            .bypass = bypassed(lan_networks(config, facts), facts)};
     for (const Uplink& uplink : uplinks) {
@@ -226,19 +278,24 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (!conditions.watched && std::ranges::none_of(resolved->uplinks, &Uplink::has_any_path)) {
         return fail("none of the uplinks' interfaces is up");
     }
+    const auto forwarding = choose_forwarding(
+        config.balance.datapath, abilities.conntrack_lookup,
+        datapath_devices(config, facts, resolved->uplinks), facts, memory.refused_xdp);
+    auto datapath = desired_datapath(config, facts, resolved->uplinks, current, abilities);
+    add_fast_path(datapath, config, facts, resolved->families, forwarding);
     Desired desired{
         .state = {.routes = desired_routes(config, facts, *resolved),
                   .rules = desired_rules(config, *resolved),
-                  .sysctls = desired_sysctls(config, facts, *resolved),
+                  .sysctls = desired_sysctls(config, facts, *resolved, memory, datapath.fast_path),
                   .netfilter = desired_netfilter(config, facts, resolved->uplinks, abilities),
-                  .datapath =
-                      desired_datapath(config, facts, resolved->uplinks, current, abilities),
+                  .datapath = datapath,
                   .table_names = desired_names(config, *resolved)},
         .uplinks = resolved->uplinks,
         .balance_table = resolved->balance_table,
         .families = resolved->families,
         .ended = ended_service(resolved->uplinks, config.failover, memory),
-        .resets = config.failover.reset};
+        .resets = config.failover.reset,
+        .forwarding = forwarding};
     return desired;
 }
 

@@ -30,6 +30,7 @@ struct Desired {
     std::array<bool, 2> families{};
     std::vector<EndedService> ended;
     bool resets = true; // clients of connections that are ended learn it
+    std::vector<DeviceForwarding> forwarding; // of the devices that are there, sorted by name
 };
 
 // What the kernel lets us do.
@@ -37,6 +38,7 @@ struct DatapathAbilities {
     bool use_tcx = true; // else clsact
     bool conntrack_lookup = true;
     bool resets = true; // NetfilterState's
+    bool conntrack_timeout = false;
 };
 
 // `current` is what the kernel's buckets are now (both empty the first time): the new ones differ

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/address.h"
@@ -83,6 +84,21 @@ struct DatapathUplink {
     auto operator<=>(const DatapathUplink&) const = default;
 };
 
+// How packets of open connections are forwarded. classify: as the kernel does it; the others: by the flow
+// cache, in front of it.
+enum class Forwarding : uint8_t { classify, tc, xdp };
+std::string_view forwarding_name(Forwarding forwarding);
+
+// What the flow cache knows of a device.
+struct DatapathDevice {
+    std::string name;
+    Forwarding forwarding = Forwarding::classify;
+    bool ethernet = true; // else frames begin with the IP header
+    std::array<uint8_t, 6> mac{};
+    std::array<uint16_t, 2> mtu{}; // by Family, bytes
+    auto operator<=>(const DatapathDevice&) const = default;
+};
+
 // Bucket -> uplink id; LB_BUCKETS entries, or none where the family has no uplink.
 using BucketAssignment = std::vector<uint16_t>;
 
@@ -91,8 +107,14 @@ struct DatapathState {
     HashMode hash = HashMode::connection;
     bool use_tcx = true;
     bool conntrack_lookup = true; // the kernel has bpf_skb_ct_lookup()
+    bool conntrack_timeout = false; // and bpf_ct_change_timeout()
+    bool fast_path = false;         // needs conntrack_lookup
+    // Of the flow cache, by Family: buckets of LB_WAYS entries.
+    std::array<uint32_t, 2> flow_buckets{1, 1};
+    uint32_t tcp_timeout = 0; // conntrack's for established connections, seconds; fast path only
     std::vector<std::string> lan_devices;
     std::vector<DatapathUplink> uplinks;     // sorted by id
+    std::vector<DatapathDevice> devices;     // of the LAN and of the uplinks, sorted by name
     std::array<BucketAssignment, 2> buckets; // by Family
     std::vector<Prefix> bypass;              // sorted
     bool operator==(const DatapathState&) const = default;

@@ -63,6 +63,39 @@ RememberedUplink uplink_from(const json& value) {
             .gateway_answers = value.value("gateway_answers", std::array<bool, 2>{})};
 }
 
+json to_json(const DeviceForwarding& device) {
+    return {{"interface", device.device},
+            {"forwarding", forwarding_name(device.forwarding)},
+            {"reason", device.reason}};
+}
+
+DeviceForwarding forwarding_from(const json& value) {
+    const auto name = value.at("forwarding").get<std::string>();
+    for (const auto forwarding : {Forwarding::classify, Forwarding::tc, Forwarding::xdp}) {
+        if (forwarding_name(forwarding) == name) {
+            return {value.at("interface"), forwarding, value.at("reason")};
+        }
+    }
+    throw std::invalid_argument("no way of forwarding: " + name);
+}
+
+json to_json(const RefusedXdp& refused) {
+    return {{"ifindex", refused.ifindex}, {"mtu", refused.mtu}, {"words", refused.words}};
+}
+
+RefusedXdp refused_from(const json& value) {
+    return {value.at("ifindex"), value.at("mtu"), value.at("words")};
+}
+
+template <typename T>
+json all_to_json(const std::vector<T>& values) {
+    json all = json::array();
+    for (const T& value : values) {
+        all.push_back(to_json(value));
+    }
+    return all;
+}
+
 Memory memory_from(const json& document) {
     Memory memory;
     memory.network_namespace = document.at("network_namespace");
@@ -72,6 +105,12 @@ Memory memory_from(const json& document) {
     memory.balance_table = document.at("balance_table");
     memory.families = document.value("families", std::array<bool, 2>{});
     memory.sysctls = document.at("sysctls");
+    for (const json& device : document.value("forwarding", json::array())) {
+        memory.forwarding.push_back(forwarding_from(device));
+    }
+    for (const json& refused : document.value("refused_xdp", json::array())) {
+        memory.refused_xdp.push_back(refused_from(refused));
+    }
     memory.mounted_bpffs = document.at("mounted_bpffs");
     return memory;
 }
@@ -79,15 +118,13 @@ Memory memory_from(const json& document) {
 } // namespace
 
 std::string print_memory(const Memory& memory) {
-    json uplinks = json::array();
-    for (const RememberedUplink& uplink : memory.uplinks) {
-        uplinks.push_back(to_json(uplink));
-    }
     const json document{{"network_namespace", memory.network_namespace},
-                        {"uplinks", uplinks},
+                        {"uplinks", all_to_json(memory.uplinks)},
                         {"balance_table", memory.balance_table},
                         {"families", memory.families},
                         {"sysctls", memory.sysctls},
+                        {"forwarding", all_to_json(memory.forwarding)},
+                        {"refused_xdp", all_to_json(memory.refused_xdp)},
                         {"mounted_bpffs", memory.mounted_bpffs}};
     return document.dump(2) + "\n";
 }

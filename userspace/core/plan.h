@@ -56,11 +56,12 @@ struct SetBuckets {
     Family family = Family::ipv4;
     BucketAssignment from, to;
 };
-// Which device is what.
+// Which device is what, and how it forwards.
 struct SetDevices {
     struct Devices {
         std::vector<std::string> lan;
         std::vector<DatapathUplink> uplinks;
+        std::vector<DatapathDevice> devices;
         bool operator==(const Devices&) const = default;
     };
     Devices from, to;

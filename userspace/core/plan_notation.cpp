@@ -5,6 +5,8 @@
 #include <iterator>
 #include <map>
 
+#include <fmt/ranges.h>
+
 #include "linkbal/abi.h"
 
 #include "core/buckets.h"
@@ -44,6 +46,9 @@ std::string filter_text(const Attachment& at) {
 std::string attach_text(const Attachment& at, const NotationContext& context) {
     const auto program =
         fmt::format("/sys/fs/bpf/{}/programs/{}", context.instance, attach_program(at.role));
+    if (at.role == AttachRole::xdp) {
+        return fmt::format("ip link set dev {} xdpdrv pinned {}", at.device, program);
+    }
     if (at.tcx) {
         return fmt::format("bpftool net attach tcx_{} pinned {} dev {}", attach_direction(at.role),
                            program, at.device);
@@ -53,6 +58,9 @@ std::string attach_text(const Attachment& at, const NotationContext& context) {
 }
 
 std::string detach_text(const Attachment& at) {
+    if (at.role == AttachRole::xdp) {
+        return fmt::format("ip link set dev {} xdpdrv off", at.device);
+    }
     return at.tcx ? fmt::format("bpftool net detach tcx_{} dev {}", attach_direction(at.role),
                                 at.device)
                   : fmt::format("tc filter del {}", filter_text(at));
@@ -76,6 +84,16 @@ std::string buckets_text(const BucketAssignment& buckets, const NotationContext&
         text += fmt::format("{}{} {}", text.empty() ? "" : ", ", uplink_text(id, context), count);
     }
     return text.empty() ? "none" : text;
+}
+
+std::string device_text(const DatapathDevice& device) {
+    const auto address =
+        device.ethernet ? fmt::format("{:02x}", fmt::join(device.mac, ":")) : "no MAC";
+    return fmt::format("{} forwards by {}, {}, MTU {} and {}", device.name,
+                       device.forwarding == Forwarding::classify
+                           ? "the kernel"
+                           : forwarding_name(device.forwarding),
+                       address, device.mtu[0], device.mtu[1]);
 }
 
 std::string prefixes_text(const std::vector<Prefix>& prefixes) {
@@ -149,6 +167,9 @@ class Notation {
                 action.to.uplinks.end()) {
                 lines.push_back(fmt::format("# maps devices, uplinks: {} is gone", uplink.name));
             }
+        }
+        for (const DatapathDevice& device : added(action.from.devices, action.to.devices)) {
+            lines.push_back(fmt::format("# map interfaces: {}", device_text(device)));
         }
         return lines;
     }

@@ -34,7 +34,8 @@ struct PutsBack {
     bool operator()(const ReplaceNetfilter& action) const { return action.to == applied.netfilter; }
     bool operator()(const SetDevices& action) const {
         return action.to.lan == applied.datapath.lan_devices &&
-               action.to.uplinks == applied.datapath.uplinks;
+               action.to.uplinks == applied.datapath.uplinks &&
+               action.to.devices == applied.datapath.devices;
     }
     bool operator()(const SetBypass& action) const { return action.to == applied.datapath.bypass; }
     bool operator()(const SetBuckets& action) const {

@@ -69,17 +69,9 @@ tl::expected<Preparation, Refusal> Reconciler::prepare(Occasion occasion, const 
                        : refused(preparation.error());
 }
 
-tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, const Config& config,
-                                                         const std::string& file,
-                                                         const Judge& judge) {
-    // What is routine can wait for whoever is at work; a request waits itself, and so does the first
-    // pass, on which it depends if there is a daemon at all.
-    const bool waits = occasion == Occasion::request || !applied_;
-    const auto lock =
-        InstanceLock::acquire(gateway_.instance(), waits ? lock_patience : std::chrono::seconds(0));
-    if (!lock) {
-        return refused(lock.error());
-    }
+tl::expected<Reconciler::Pass, Refusal>
+Reconciler::look_and_apply(Occasion occasion, const Config& config, const std::string& file,
+                           const Judge& judge) {
     Pass done{};
     const auto preparation = prepare(occasion, config, file, judge, done);
     if (!preparation) {
@@ -99,6 +91,25 @@ tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, cons
         applied_ = preparation->desired.state;
         expecting_ = false;
         postponing_ = false;
+    }
+    return done;
+}
+
+tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, const Config& config,
+                                                         const std::string& file,
+                                                         const Judge& judge) {
+    // What is routine can wait for whoever is at work; a request waits itself, and so does the first
+    // pass, on which it depends if there is a daemon at all.
+    const bool waits = occasion == Occasion::request || !applied_;
+    const auto lock =
+        InstanceLock::acquire(gateway_.instance(), waits ? lock_patience : std::chrono::seconds(0));
+    if (!lock) {
+        return refused(lock.error());
+    }
+    auto done = look_and_apply(occasion, config, file, judge);
+    // Again for each device that would not have XDP, which is known only when it is asked.
+    while (!done && gateway_.take_xdp_refusal()) {
+        done = look_and_apply(occasion, config, file, judge);
     }
     return done;
 }

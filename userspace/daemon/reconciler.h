@@ -56,6 +56,8 @@ class Reconciler {
     tl::expected<Preparation, Refusal> prepare(Occasion occasion, const Config& config,
                                                const std::string& file, const Judge& judge,
                                                Pass& pass);
+    tl::expected<Pass, Refusal> look_and_apply(Occasion occasion, const Config& config,
+                                               const std::string& file, const Judge& judge);
     Status apply(const Preparation& preparation, Occasion occasion, Pass& pass);
 
     Gateway gateway_;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/applier.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <ranges>
+#include <system_error>
 
 #include "core/plan_notation.h"
 #include "kernel/adoption.h"
@@ -53,7 +57,7 @@ Status Applier::unload_programs() {
 
 Status Applier::set_devices(const SetDevices::Devices& devices, MissingDevices missing) {
     auto status = datapath_.set_uplinks(devices.uplinks);
-    return status ? datapath_.set_devices(devices.lan, devices.uplinks, missing) : status;
+    return status ? datapath_.set_devices(devices.lan, devices.uplinks, devices.devices, missing) : status;
 }
 
 Status Applier::keep_attached(const Attachment& at) {
@@ -63,6 +67,25 @@ Status Applier::keep_attached(const Attachment& at) {
     }
     former_attached_[at] = *std::move(program);
     return {};
+}
+
+namespace {
+
+// Of the machine or of us rather than of the device's.
+bool says_nothing_of_the_device(int code) {
+    constexpr std::array codes{0, ENODEV, ENOENT, EPERM, EACCES, ENOMEM, EMFILE, ENFILE, EINTR};
+    return std::ranges::find(codes, code) != codes.end();
+}
+
+} // namespace
+
+Status Applier::attach(const Attachment& at) {
+    auto attached = datapath_.attach(at);
+    if (!attached && at.role == AttachRole::xdp &&
+        !says_nothing_of_the_device(attached.error().code)) {
+        refused_xdp_ = {at.device, std::generic_category().message(attached.error().code)};
+    }
+    return attached;
 }
 
 Status Applier::put_back(const Attachment& at) {
@@ -133,7 +156,7 @@ struct Applier::Perform {
     }
     Status operator()(const Attach& action) const {
         const auto kept = self.keep_attached(action.at);
-        return kept ? self.datapath_.attach(action.at) : kept;
+        return kept ? self.attach(action.at) : kept;
     }
     Status operator()(const Detach& action) const {
         const auto kept = self.keep_attached(action.at);

@@ -28,6 +28,12 @@ class Applier {
     Status perform(const Action& action);
     // What went wrong and was no reason to go back.
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+    // The device whose driver would not have our XDP program, which is why perform() failed.
+    struct DeviceRefusal {
+        std::string device;
+        std::string words; // the kernel's
+    };
+    [[nodiscard]] const std::optional<DeviceRefusal>& refused_xdp() const { return refused_xdp_; }
     // Of an action that perform() has done.
     Status undo(const Action& action);
     // When nothing is to be done or undone any more. If it fails the next change does it.
@@ -41,6 +47,7 @@ class Applier {
     Status load_programs();
     Status unload_programs();
     Status set_devices(const SetDevices::Devices& devices, MissingDevices missing);
+    Status attach(const Attachment& at);
     Status keep_attached(const Attachment& at);
     Status put_back(const Attachment& at);
     void forget_connections(const ForgetConnections& action);
@@ -54,6 +61,7 @@ class Applier {
     std::map<Attachment, Fd> former_attached_; // what ran where; invalid: nothing
     std::optional<NetfilterSnapshot> former_netfilter_;
     std::vector<std::string> warnings_;
+    std::optional<DeviceRefusal> refused_xdp_;
     std::map<std::string, std::vector<Sysctl>> former_side_effects_; // by the key that has them
 };
 

@@ -6,12 +6,12 @@
 #include <optional>
 #include <string_view>
 
+#include "kernel/bpf_link.h"
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/clsact.h"
 #include "kernel/interface_index.h"
 #include "kernel/program_pins.h"
-#include "kernel/tcx.h"
 
 namespace linkbal {
 
@@ -21,7 +21,13 @@ std::string links(const std::string& directory) { return directory + "/links"; }
 std::string filters(const std::string& directory) { return directory + "/filters"; }
 std::string qdiscs(const std::string& directory) { return directory + "/qdiscs"; }
 
-bool is_ingress(const Attachment& attachment) { return attachment.role == AttachRole::lan_ingress; }
+bool is_ingress(const Attachment& attachment) {
+    return attach_direction(attachment.role) == "ingress";
+}
+
+bpf_attach_type attach_type(const Attachment& attachment) {
+    return attachment.role == AttachRole::xdp ? BPF_XDP : tcx_attach_type(is_ingress(attachment));
+}
 
 // Links and filters are written down in the same way.
 std::string notes(const std::string& directory, bool tcx) {
@@ -114,7 +120,7 @@ Result<uint32_t> running_program(const Note& note) {
         return *ifindex == 0 ? Result<uint32_t>(0)
                              : clsact_program(*ifindex, is_ingress(note.attachment));
     }
-    const auto link = tcx_query(note.path);
+    const auto link = link_query(note.path);
     if (!link) {
         return tl::unexpected(link.error());
     }
@@ -144,7 +150,7 @@ Status with_directories(const std::vector<std::string>& paths) {
     return {};
 }
 
-Status attach_tcx(const std::string& directory, const Attachment& attachment, const Fd& program,
+Status attach_link(const std::string& directory, const Attachment& attachment, const Fd& program,
                   uint32_t ifindex) {
     if (auto made = make_directory(links(directory)); !made) {
         return made;
@@ -152,8 +158,8 @@ Status attach_tcx(const std::string& directory, const Attachment& attachment, co
     if (const auto settled = settle(directory, attachment); !settled) {
         return tl::unexpected(settled.error());
     }
-    return tcx_attach(program.get(), ifindex, is_ingress(attachment),
-                      note_path(directory, attachment));
+    return link_attach(program.get(), ifindex, attach_type(attachment),
+                       note_path(directory, attachment));
 }
 
 Status make_qdisc(const std::string& note, uint32_t ifindex) {
@@ -278,7 +284,7 @@ Status remove_filter(const Note& note) {
 
 Status remove_noted(const std::vector<Note>& found) {
     for (const auto& note : found) {
-        auto removed = note.attachment.tcx ? tcx_detach(note.path) : remove_filter(note);
+        auto removed = note.attachment.tcx ? link_detach(note.path) : remove_filter(note);
         if (!removed) {
             return tl::unexpected(removed.error().within(describe(note.attachment)));
         }
@@ -299,7 +305,7 @@ Status attach_to_device(const std::string& directory, const Attachment& attachme
     }
     auto noted = attachment;
     noted.role = role_of(program).value_or(attachment.role);
-    const auto attached = noted.tcx ? attach_tcx(directory, noted, program, *ifindex)
+    const auto attached = noted.tcx ? attach_link(directory, noted, program, *ifindex)
                                     : attach_clsact(directory, noted, program, *ifindex);
     return attached.map_error(
         [&](const Error& error) { return error.within(describe(attachment)); });
@@ -361,6 +367,21 @@ Result<std::vector<FoundAttachment>> find_attachments(const std::string& directo
         }
     }
     return found;
+}
+
+Result<uint32_t> own_xdp_program(const std::string& directory, const std::string& device,
+                                 uint32_t ifindex) {
+    const auto path = note_path(directory, {device, AttachRole::xdp, true});
+    for (const auto& pin : {path, unfinished(path)}) {
+        const auto link = link_query(pin);
+        if (!link) {
+            return tl::unexpected(link.error());
+        }
+        if (link->ifindex != 0 && link->ifindex == ifindex) {
+            return link->program_id;
+        }
+    }
+    return 0;
 }
 
 Status detach_all(const std::string& directory) {

@@ -2,11 +2,11 @@
 // Which of an instance's programs sit on which devices. What was attached is written down in bpffs,
 // so that it is found again whatever became of the rest:
 //
-//   links/DEVICE-PROGRAM    the link (TCX)
+//   links/DEVICE-PROGRAM    the link (TCX, XDP)
 //   filters/DEVICE-PROGRAM  an empty directory: our filter is in the device's clsact qdisc
 //   qdiscs/DEVICE@IFINDEX   an empty directory: there was no such qdisc before we made it
 //
-// A device has one of them for a direction at most. Notes are written before what they tell of is
+// A device has one of them for a direction at most, XDP being one. Notes are written before what they tell of is
 // done: one that is ahead of the kernel is mended, a filter that no note tells of would be lost.
 #pragma once
 
@@ -36,6 +36,9 @@ Status attach_to_device(const std::string& directory, const Attachment& attachme
 Result<Fd> attached_program(const std::string& directory, const Attachment& attachment);
 Status detach_from_device(const std::string& directory, const Attachment& attachment);
 Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory);
+// The id of our XDP program on the device, 0 if there is none.
+Result<uint32_t> own_xdp_program(const std::string& directory, const std::string& device,
+                                 uint32_t ifindex);
 // All of them, and the directories.
 Status detach_all(const std::string& directory);
 

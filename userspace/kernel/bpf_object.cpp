@@ -59,10 +59,12 @@ bpf_map* find_map(const linkbal_bpf& skeleton, std::string_view name) {
 }
 
 bool is_compatible(const bpf_map* map, const bpf_map_info& there) {
+    // dev_map_init_map() in kernel/bpf/devmap.c adds it by itself.
+    const __u32 implied = there.type == BPF_MAP_TYPE_DEVMAP ? BPF_F_RDONLY_PROG : 0;
     return there.type == bpf_map__type(map) && there.key_size == bpf_map__key_size(map) &&
            there.value_size == bpf_map__value_size(map) &&
            there.max_entries == bpf_map__max_entries(map) &&
-           there.map_flags == bpf_map__map_flags(map);
+           (there.map_flags & ~implied) == bpf_map__map_flags(map);
 }
 
 // What a map of maps holds shows in its entries only: the kernel tells nothing of its template. One
@@ -101,8 +103,11 @@ Result<bool> is_reusable(const linkbal_bpf& skeleton, const BpfObject& previous,
     return inner == nullptr ? Result<bool>(true) : has_compatible_entries(inner, previous, fd);
 }
 
-// The settings are part of the programs, so each load has its own. `devices` and `uplinks` tell of
-// the same interfaces and go together: what one of them lacks could not be undone in the other.
+// These tell of the same interfaces and go together: what one of them lacks could not be undone in the
+// others.
+constexpr std::array device_maps{"devices"sv, "uplinks"sv, "interfaces"sv, "redirects"sv};
+
+// The settings are part of the programs, so each load has its own.
 Result<MapNames> reusable_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
     MapNames names;
     for (const auto& [name, fd] : previous.maps) {
@@ -114,9 +119,11 @@ Result<MapNames> reusable_maps(const linkbal_bpf& skeleton, const BpfObject& pre
             names.insert(name);
         }
     }
-    if (!names.contains("devices") || !names.contains("uplinks")) {
-        names.erase("devices");
-        names.erase("uplinks");
+    const auto known = [&](std::string_view name) { return names.contains(name); };
+    if (!std::ranges::all_of(device_maps, known)) {
+        std::erase_if(names, [](const std::string& name) {
+            return std::ranges::find(device_maps, name) != device_maps.end();
+        });
     }
     return names;
 }
@@ -130,6 +137,19 @@ Status reuse_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
         const int fd = previous.maps.find(name)->second.get();
         if (const int error = bpf_map__reuse_fd(find_map(skeleton, name), fd); error != 0) {
             return fail_errno(-error, fmt::format("taking over the BPF map {}", name));
+        }
+    }
+    return {};
+}
+
+// Flow tables are as large as the settings say.
+Status set_sizes(const linkbal_bpf& skeleton, const lb_settings& settings) {
+    const std::array tables{std::pair(skeleton.maps.flows_ipv4, LB_IPV4),
+                            std::pair(skeleton.maps.flows_ipv6, LB_IPV6)};
+    for (const auto& [map, family] : tables) {
+        const uint32_t buckets = std::max<uint32_t>(settings.flow_buckets[family], 1);
+        if (const int error = bpf_map__set_max_entries(map, buckets * LB_WAYS); error != 0) {
+            return fail_errno(-error, "setting the size of the flow cache");
         }
     }
     return {};
@@ -240,6 +260,9 @@ Result<BpfObject> load_object(const lb_settings& settings, const BpfObject& prev
     skeleton->rodata_settings->settings = settings;
     if (settings.has_conntrack == 0) {
         pass_over_modules(*skeleton);
+    }
+    if (const auto sized = set_sizes(*skeleton, settings); !sized) {
+        return tl::unexpected(sized.error());
     }
     const bool same_abi = object_settings(previous).has_value();
     if (const auto reused = same_abi ? reuse_maps(*skeleton, previous) : Status(); !reused) {

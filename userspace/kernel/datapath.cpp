@@ -2,40 +2,29 @@
 #include "kernel/datapath.h"
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "kernel/attachments.h"
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/datapath_maps.h"
+#include "kernel/datapath_settings.h"
+#include "kernel/device_maps.h"
 #include "kernel/interface_index.h"
+#include "kernel/link_details.h"
 #include "kernel/program_pins.h"
 
 namespace linkbal {
 
 namespace {
 
-static_assert(static_cast<int>(HashMode::connection) == LB_HASH_CONNECTION);
-static_assert(static_cast<int>(HashMode::source) == LB_HASH_SOURCE);
-static_assert(static_cast<int>(HashMode::destination) == LB_HASH_DESTINATION);
-static_assert(static_cast<int>(HashMode::source_destination) == LB_HASH_SOURCE_DESTINATION);
 static_assert(static_cast<int>(Family::ipv4) == LB_IPV4);
 static_assert(static_cast<int>(Family::ipv6) == LB_IPV6);
 
 std::string_view bypass_name(Family family) {
     return family == Family::ipv4 ? "bypass4" : "bypass6";
-}
-
-Result<uint32_t> random_seed() {
-    uint32_t seed = 0;
-    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
-        return fail_errno(errno, "asking for a random number");
-    }
-    return seed;
 }
 
 uint32_t program_id(const Fd& program) {
@@ -71,32 +60,28 @@ Result<std::set<uint32_t>> running_programs(const std::string& directory) {
     return ids;
 }
 
-Result<std::vector<std::string>> lan_names(const DeviceTable& devices) {
-    std::vector<std::string> names;
-    for (const auto& [ifindex, uplink] : devices) {
-        auto name = uplink == LB_NO_UPLINK ? interface_name(ifindex) : std::string();
-        if (!name) {
-            return tl::unexpected(name.error());
-        }
-        if (!name->empty()) {
-            names.push_back(*std::move(name));
-        }
-    }
-    std::ranges::sort(names);
-    return names;
-}
-
+// Devices that are gone are left out.
 Status read_interfaces(const BpfObject& object, DatapathState& state) {
-    const auto devices = read_devices(object.maps.at("devices"));
+    const auto devices = read_devices(object.maps.at("devices"), object.maps.at("interfaces"),
+                                      state.fast_path);
     if (!devices) {
         return tl::unexpected(devices.error());
     }
-    auto lan = lan_names(*devices);
     auto uplinks = read_uplinks(object.maps.at("uplinks"), *devices);
-    if (!lan || !uplinks) {
-        return tl::unexpected(lan ? uplinks.error() : lan.error());
+    if (!uplinks) {
+        return tl::unexpected(uplinks.error());
     }
-    state.lan_devices = *std::move(lan);
+    for (const auto& [ifindex, entry] : *devices) {
+        if (entry.device.name.empty()) {
+            continue;
+        }
+        state.devices.push_back(entry.device);
+        if (entry.uplink == LB_NO_UPLINK) {
+            state.lan_devices.push_back(entry.device.name);
+        }
+    }
+    std::ranges::sort(state.devices);
+    std::ranges::sort(state.lan_devices);
     state.uplinks = *std::move(uplinks);
     return {};
 }
@@ -133,6 +118,10 @@ Status read_state(const BpfObject& object, const lb_settings& settings, bool cur
     state.mark_mask = settings.mark_mask;
     state.hash = static_cast<HashMode>(settings.hash_mode);
     state.conntrack_lookup = settings.has_conntrack != 0;
+    state.conntrack_timeout = settings.has_timeout != 0;
+    state.fast_path = settings.fast_path != 0;
+    std::ranges::copy(settings.flow_buckets, state.flow_buckets.begin());
+    state.tcp_timeout = settings.tcp_timeout;
     const auto readable = current ? all_maps(object) : reusable_maps(object);
     if (!readable) {
         return tl::unexpected(readable.error());
@@ -145,34 +134,35 @@ Status read_state(const BpfObject& object, const lb_settings& settings, bool cur
     return filled;
 }
 
-void add(lb_uplink_counters& sum, const lb_uplink_counters& part) {
-    sum.tx_packets += part.tx_packets;
-    sum.tx_bytes += part.tx_bytes;
-    sum.rx_packets += part.rx_packets;
-    sum.rx_bytes += part.rx_bytes;
-    sum.picks += part.picks;
-}
-
-void add(lb_verdict_counters& sum, const lb_verdict_counters& part) {
-    sum.packets += part.packets;
-    sum.bytes += part.bytes;
-}
-
-template <typename Counters, size_t size>
-Status sum_counters(const Fd& map, std::array<Counters, size>& sums) {
-    const auto info = map_info(map);
-    if (!info || info->value_size != sizeof(Counters) || info->max_entries != size) {
-        return info ? fail("the BPF map {} is another version's: run `linkbal up`", info->name)
-                    : tl::unexpected(info.error());
-    }
-    for (uint32_t key = 0; key < size; ++key) {
-        const auto parts = map_lookup_per_cpu<Counters>(map, key);
-        if (!parts) {
-            return tl::unexpected(parts.error());
+// As the first that is there says; XDP is always a link.
+bool uses_tcx(const ActualDatapath& actual) {
+    for (const auto* list : {&actual.attachments, &actual.outdated}) {
+        for (const Attachment& at : *list) {
+            if (at.role != AttachRole::xdp) {
+                return at.tcx;
+            }
         }
-        std::ranges::for_each(*parts, [&](const auto& part) { add(sums.at(key), part); });
     }
-    return {};
+    return true;
+}
+
+// Many drivers take redirected frames only while they have a program: the question is asked with ours
+// there.
+Status attach_xdp(const std::string& directory, const Attachment& at, const Fd& program) {
+    const auto ifindex = interface_index(at.device);
+    const auto ours = ifindex ? own_xdp_program(directory, at.device, *ifindex) : ifindex;
+    if (!ours) {
+        return tl::unexpected(ours.error());
+    }
+    auto attached = attach_to_device(directory, at, program);
+    const auto receives = attached && *ours == 0 ? receives_redirects(*ifindex) : true;
+    if (attached && (!receives || !*receives)) {
+        (void)detach_from_device(directory, at); // the first error is the one to report
+        return receives ? Status(fail_errno(EOPNOTSUPP, fmt::format("redirecting by XDP to {}",
+                                                                    at.device)))
+                        : tl::unexpected(receives.error());
+    }
+    return attached;
 }
 
 } // namespace
@@ -190,6 +180,18 @@ Result<Fd> Datapath::map(std::string_view name) const {
     return fd;
 }
 
+Status Datapath::open_maps(
+    std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const {
+    for (const auto& [name, fd] : wanted) {
+        auto opened = map(name);
+        if (!opened) {
+            return tl::unexpected(opened.error());
+        }
+        *fd = *std::move(opened);
+    }
+    return {};
+}
+
 Result<std::optional<ActualDatapath>> Datapath::read() const {
     struct stat info{};
     if (stat(directory_.c_str(), &info) != 0) {
@@ -203,8 +205,7 @@ Result<std::optional<ActualDatapath>> Datapath::read() const {
     if (auto found = read_attachments(directory_, *object, actual); !found) {
         return tl::unexpected(found.error());
     }
-    const auto& first = actual.attachments.empty() ? actual.outdated : actual.attachments;
-    actual.state.use_tcx = first.empty() || first.front().tcx;
+    actual.state.use_tcx = uses_tcx(actual);
     const auto settings = object_settings(*object);
     if (!settings || !is_complete(*object)) {
         return actual;
@@ -225,30 +226,8 @@ Result<BpfObject> Datapath::load(const DatapathState& desired) const {
     if (!previous) {
         return tl::unexpected(previous.error());
     }
-    const auto former = object_settings(*previous);
-    const auto seed = former ? Result<uint32_t>(former->hash_seed) : random_seed();
-    if (!seed) {
-        return tl::unexpected(seed.error());
-    }
-    const lb_settings settings{
-        .object_id = embedded_object_id(),
-        .abi_version = LB_ABI_VERSION,
-        .hash_seed = *seed,
-        .mark_mask = desired.mark_mask,
-        .mark_shift = static_cast<__u8>(std::countr_zero(desired.mark_mask)),
-        .hash_mode = static_cast<__u8>(desired.hash),
-        .has_conntrack = static_cast<__u8>(desired.conntrack_lookup ? 1 : 0),
-        .fast_path = 0,
-        .flow_buckets = {1, 1},
-        .ticks_per_second = 1,
-        .tcp_timeout = 0,
-        .tag = 1,
-        .tick_shift = 0,
-        .has_xfrm = 0,
-        .has_timeout = 0,
-        .padding = {},
-    };
-    return load_object(settings, *previous);
+    const auto settings = settings_for(desired, object_settings(*previous));
+    return settings ? load_object(*settings, *previous) : tl::unexpected(settings.error());
 }
 
 Result<BpfObject> Datapath::install(const BpfObject& object) {
@@ -275,6 +254,9 @@ Status Datapath::attach(const Attachment& attachment) {
     const auto program = map(fmt::format("programs/{}", attach_program(attachment.role)));
     if (!program) {
         return tl::unexpected(program.error());
+    }
+    if (attachment.role == AttachRole::xdp) {
+        return attach_xdp(directory_, attachment, *program);
     }
     return attach_to_device(directory_, attachment, *program);
 }
@@ -317,16 +299,12 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
     UplinkMaps maps;
-    const std::map<std::string_view, Fd*> wanted{{"uplinks", &maps.names},
-                                                 {"uplink_counters", &maps.counters},
-                                                 {"handshake_counters", &maps.handshakes},
-                                                 {"epochs", &maps.epochs}};
-    for (const auto& [name, fd] : wanted) {
-        auto opened = map(name);
-        if (!opened) {
-            return tl::unexpected(opened.error());
-        }
-        *fd = *std::move(opened);
+    const auto opened = open_maps({{"uplinks", &maps.names},
+                                   {"uplink_counters", &maps.counters},
+                                   {"handshake_counters", &maps.handshakes},
+                                   {"epochs", &maps.epochs}});
+    if (!opened) {
+        return opened;
     }
     return write_uplinks(maps, uplinks);
 }
@@ -337,13 +315,19 @@ Status Datapath::end_epoch(uint32_t uplink_id) {
 }
 
 Status Datapath::set_devices(std::span<const std::string> lan_devices,
-                             std::span<const DatapathUplink> uplinks, MissingDevices missing) {
-    const auto fd = map("devices");
-    const auto table = device_table(lan_devices, uplinks, missing == MissingDevices::skipped);
-    if (!fd || !table) {
-        return tl::unexpected(fd ? table.error() : fd.error());
+                             std::span<const DatapathUplink> uplinks,
+                             std::span<const DatapathDevice> devices, MissingDevices missing) {
+    DeviceMaps maps;
+    const auto opened = open_maps({{"devices", &maps.devices},
+                                   {"interfaces", &maps.interfaces},
+                                   {"redirects", &maps.redirects},
+                                   {"epochs", &maps.epochs}});
+    if (!opened) {
+        return opened;
     }
-    return write_devices(*fd, *table);
+    const auto table =
+        device_table(lan_devices, uplinks, devices, missing == MissingDevices::skipped);
+    return table ? write_devices(maps, *table) : tl::unexpected(table.error());
 }
 
 Status Datapath::tidy() {
@@ -364,22 +348,6 @@ Status Datapath::remove() {
         return unpinned;
     }
     return remove_directory(directory_);
-}
-
-Result<DatapathCounters> Datapath::counters() const {
-    DatapathCounters counters;
-    const auto uplinks = map("uplink_counters");
-    const auto verdicts = map("verdict_counters");
-    if (!uplinks || !verdicts) {
-        return tl::unexpected(uplinks ? verdicts.error() : uplinks.error());
-    }
-    const auto summed = sum_counters(*uplinks, counters.uplinks).and_then([&] {
-        return sum_counters(*verdicts, counters.verdicts);
-    });
-    if (!summed) {
-        return tl::unexpected(summed.error());
-    }
-    return counters;
 }
 
 } // namespace linkbal

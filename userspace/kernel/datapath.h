@@ -5,9 +5,12 @@
 #pragma once
 
 #include <array>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/attachment.h"
@@ -24,6 +27,8 @@ enum class MissingDevices : uint8_t { refused, skipped };
 struct DatapathCounters {
     std::array<lb_uplink_counters, LB_UPLINK_IDS> uplinks{}; // by uplink id
     std::array<lb_verdict_counters, LB_VERDICTS> verdicts{}; // by enum lb_verdict
+    std::array<lb_verdict_counters, LB_FASTS> fast{};        // by enum lb_fast
+    uint64_t full = 0; // flows that found no place in the cache
 };
 
 class Datapath {
@@ -47,7 +52,8 @@ class Datapath {
     // empty.
     Result<BpfObject> install(const BpfObject& object);
 
-    // Puts the pinned program on the device, or in the place of the one that we have there.
+    // Puts the pinned program on the device, or in the place of the one that we have there. XDP's error
+    // has the errno as code, EOPNOTSUPP where frames can't be redirected to the device.
     Status attach(const Attachment& attachment);
     // What runs at this place now, of ours, whatever its role; an invalid Fd if there is nothing.
     // Undo of attach() and of detach(): put_back() what was there before.
@@ -67,11 +73,12 @@ class Datapath {
     // What was remembered of connections by this uplink is void from now on: it failed, or they were
     // ended. As with all changes, by one process at a time.
     Status end_epoch(uint32_t uplink_id);
-    // Which devices are the LAN's and which are uplinks; an interface that is missing is an error
+    // Which devices are the LAN's and which are uplinks, and how they forward; an interface that is missing is an error
     // and changes nothing, unless it is to be skipped: where something is undone. An uplink without
     // a device, as read() gives it when that is gone, is passed over.
     Status set_devices(std::span<const std::string> lan_devices,
                        std::span<const DatapathUplink> uplinks,
+                       std::span<const DatapathDevice> devices,
                        MissingDevices missing = MissingDevices::refused);
 
     // After a change: unpins former programs that no device runs any more.
@@ -84,6 +91,7 @@ class Datapath {
   private:
     [[nodiscard]] Result<BpfObject> pinned() const;
     [[nodiscard]] Result<Fd> map(std::string_view name) const;
+    Status open_maps(std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const;
     std::string directory_;
 };
 

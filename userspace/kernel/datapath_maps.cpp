@@ -85,7 +85,7 @@ Result<DatapathUplink> uplink_value(uint32_t id, const lb_uplink& entry,
         return tl::unexpected(ifindex.error());
     }
     const auto device = devices.find(entry.ifindex);
-    const bool alive = device != devices.end() && device->second == id && *ifindex == entry.ifindex;
+    const bool alive = device != devices.end() && device->second.uplink == id && *ifindex == entry.ifindex;
     return DatapathUplink{id, entry.name, alive ? entry.interface : "", entry.weight};
 }
 
@@ -117,76 +117,6 @@ Status write_bypass(const Fd& bypass, Family family, std::span<const Prefix> pre
 Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family) {
     return family == Family::ipv4 ? read_prefixes<lb_prefix4>(bypass)
                                   : read_prefixes<lb_prefix6>(bypass);
-}
-
-Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
-                                 std::span<const DatapathUplink> uplinks, bool skip_missing) {
-    DeviceTable table;
-    const auto add = [&](const std::string& device, uint32_t uplink) -> Status {
-        const auto ifindex = interface_index(device);
-        if (!ifindex) {
-            return tl::unexpected(ifindex.error());
-        }
-        if (*ifindex != 0) {
-            table[*ifindex] = uplink;
-        } else if (!skip_missing) {
-            return fail_errno(ENODEV, fmt::format("interface {}", device));
-        }
-        return {};
-    };
-    for (const auto& device : lan_devices) {
-        if (auto added = add(device, LB_NO_UPLINK); !added) {
-            return tl::unexpected(added.error());
-        }
-    }
-    for (const auto& uplink : uplinks) {
-        auto added = uplink.device.empty() ? Status() : add(uplink.device, uplink.id);
-        if (!added) {
-            return tl::unexpected(added.error());
-        }
-    }
-    return table;
-}
-
-Status write_devices(const Fd& devices, const DeviceTable& table) {
-    const auto present = read_devices(devices);
-    if (!present) {
-        return tl::unexpected(present.error());
-    }
-    for (const auto& [ifindex, uplink] : table) {
-        const auto there = present->find(ifindex);
-        if (there != present->end() && there->second == uplink) {
-            continue;
-        }
-        if (auto written = map_update(devices, ifindex, lb_device{.uplink = uplink, .slot = 0}); !written) {
-            return written;
-        }
-    }
-    for (const auto& [ifindex, uplink] : *present) {
-        const auto deleted = table.contains(ifindex) ? Status() : map_delete(devices, ifindex);
-        if (!deleted) {
-            return deleted;
-        }
-    }
-    return {};
-}
-
-Result<DeviceTable> read_devices(const Fd& devices) {
-    const auto keys = map_keys<uint32_t>(devices);
-    if (!keys) {
-        return tl::unexpected(keys.error());
-    }
-    DeviceTable table;
-    for (const uint32_t ifindex : *keys) {
-        const auto device = map_lookup<lb_device>(devices, ifindex);
-        if (!device) {
-            return tl::unexpected(device.error());
-        }
-        if (device->has_value()) {
-            table[ifindex] = device->value_or(lb_device{}).uplink;
-        }
-    }
-    return table;
 }
 
 Status write_uplinks(const UplinkMaps& maps, std::span<const DatapathUplink> wanted) {

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/gateway_state.h"
+#include "kernel/device_maps.h"
 #include "linkbal/abi.h"
 #include "util/fd.h"
 #include "util/result.h"
@@ -18,14 +18,6 @@ namespace linkbal {
 // Both write the difference; the prefixes of the other family are passed over.
 Status write_bypass(const Fd& bypass, Family family, std::span<const Prefix> prefixes);
 Result<std::vector<Prefix>> read_bypass(const Fd& bypass, Family family);
-
-// ifindex -> uplink id
-using DeviceTable = std::map<uint32_t, uint32_t>;
-// An uplink without a device has no entry.
-Result<DeviceTable> device_table(std::span<const std::string> lan_devices,
-                                 std::span<const DatapathUplink> uplinks, bool skip_missing);
-Status write_devices(const Fd& devices, const DeviceTable& table);
-Result<DeviceTable> read_devices(const Fd& devices);
 
 // The maps that have entries of each uplink id.
 struct UplinkMaps {

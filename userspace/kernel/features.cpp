@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/features.h"
 
-#include "kernel/libbpf_log.h"
-
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -14,9 +12,10 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <unistd.h>
 
+#include "kernel/bpf_link.h"
+#include "kernel/libbpf_log.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
-#include "kernel/tcx.h"
 #include "util/fd.h"
 
 namespace linkbal {
@@ -31,6 +30,16 @@ bool has_function(const btf* types, const char* name) {
 
 enum class Lookup : uint8_t { missing, barred, usable };
 
+struct ConntrackFunctions {
+    Lookup lookup = Lookup::missing;
+    bool timeout = false;
+};
+
+ConntrackFunctions functions_in(const btf* types) {
+    return {.lookup = has_function(types, "bpf_skb_ct_lookup") ? Lookup::usable : Lookup::missing,
+            .timeout = has_function(types, "bpf_ct_change_timeout")};
+}
+
 // To call a function of a module, its types have to be opened by their id. That and asking for ids is
 // for CAP_SYS_ADMIN only (kernel/bpf/syscall.c), and there is no other way to a descriptor of them.
 bool may_open_types_by_id() {
@@ -38,29 +47,20 @@ bool may_open_types_by_id() {
     return bpf_btf_get_next_id(0, &id) == 0 || errno != EPERM;
 }
 
-Result<Lookup> find_conntrack_lookup(btf* kernel) {
-    if (has_function(kernel, "bpf_skb_ct_lookup")) {
-        return Lookup::usable;
+Result<ConntrackFunctions> find_conntrack_functions(btf* kernel) {
+    if (const auto found = functions_in(kernel); found.lookup == Lookup::usable) {
+        return found;
     }
     const Btf module(btf__load_module_btf("nf_conntrack", kernel), &btf__free);
     // Types that libbpf can't read are as good as none.
     if (!module && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
         return fail_errno(errno, "read the BTF of the kernel module nf_conntrack");
     }
-    if (!has_function(module.get(), "bpf_skb_ct_lookup")) {
-        return Lookup::missing;
+    auto found = functions_in(module.get());
+    if (found.lookup == Lookup::usable && !may_open_types_by_id()) {
+        found = {.lookup = Lookup::barred, .timeout = false};
     }
-    return may_open_types_by_id() ? Lookup::usable : Lookup::barred;
-}
-
-// Any request to conntrack's netlink interface makes the kernel load its modules.
-void load_conntrack_module() {
-    auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
-    if (socket) {
-        const nfgenmsg header{.nfgen_family = 0, .version = NFNETLINK_V0, .res_id = 0};
-        constexpr uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
-        (void)socket->request(NetlinkMessage(type, 0, header), "asking for conntrack");
-    }
+    return found;
 }
 
 // libbpf says ESRCH whatever keeps it from reading them.
@@ -109,6 +109,16 @@ Result<bool> has_tcx(const Fd& program) {
 
 } // namespace
 
+// Any request to conntrack's netlink interface makes the kernel load its modules.
+void load_conntrack_module() {
+    auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+    if (socket) {
+        const nfgenmsg header{.nfgen_family = 0, .version = NFNETLINK_V0, .res_id = 0};
+        constexpr uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
+        (void)socket->request(NetlinkMessage(type, 0, header), "asking for conntrack");
+    }
+}
+
 Result<KernelFeatures> probe_features() {
     const LibbpfLog quiet; // what is missing is told by the result
     const auto program = load_trivial_program();
@@ -120,10 +130,10 @@ Result<KernelFeatures> probe_features() {
         return tl::unexpected(kernel.error());
     }
     const auto tcx = has_tcx(*program);
-    auto conntrack = find_conntrack_lookup(kernel->get());
-    if (conntrack && *conntrack == Lookup::missing) {
+    auto conntrack = find_conntrack_functions(kernel->get());
+    if (conntrack && conntrack->lookup == Lookup::missing) {
         load_conntrack_module();
-        conntrack = find_conntrack_lookup(kernel->get());
+        conntrack = find_conntrack_functions(kernel->get());
     }
     if (!tcx || !conntrack) {
         return tl::unexpected(tcx ? conntrack.error() : tcx.error());
@@ -132,8 +142,9 @@ Result<KernelFeatures> probe_features() {
     if (!reject) {
         return tl::unexpected(reject.error());
     }
-    return KernelFeatures{.conntrack_lookup = *conntrack == Lookup::usable,
-                          .conntrack_barred = *conntrack == Lookup::barred,
+    return KernelFeatures{.conntrack_lookup = conntrack->lookup == Lookup::usable,
+                          .conntrack_timeout = conntrack->timeout,
+                          .conntrack_barred = conntrack->lookup == Lookup::barred,
                           .tcx = *tcx,
                           .prerouting_reject = *reject};
 }
@@ -143,10 +154,11 @@ std::vector<std::string> missing_features(const KernelFeatures& features) {
     if (features.conntrack_barred) {
         lines.emplace_back("no conntrack lookup for tc programs (nf_conntrack is a module of this "
                            "kernel, whose functions only CAP_SYS_ADMIN can use): UDP is spread by "
-                           "ports, not in turn");
+                           "ports, not in turn, and nothing is forwarded by XDP or tc");
     } else if (!features.conntrack_lookup) {
         lines.emplace_back("no conntrack lookup for tc programs (bpf_skb_ct_lookup, Linux 6.0 and "
-                           "later): UDP is spread by ports, not in turn");
+                           "later): UDP is spread by ports, not in turn, and nothing is forwarded by "
+                           "XDP or tc");
     }
     if (!features.tcx) {
         lines.emplace_back("no TCX (Linux 6.6 and later): clsact filters carry the programs");

@@ -2,6 +2,7 @@
 #include "kernel/gateway.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <linux/netlink.h>
 
@@ -54,7 +55,8 @@ Result<DatapathAbilities> abilities_of(const KernelFeatures& features, AttachMod
     }
     return DatapathAbilities{.use_tcx = mode != AttachMode::clsact && features.tcx,
                              .conntrack_lookup = features.conntrack_lookup,
-                             .resets = features.prerouting_reject};
+                             .resets = features.prerouting_reject,
+                             .conntrack_timeout = features.conntrack_timeout};
 }
 
 // How the table of our name is; somebody else's is an error.
@@ -180,17 +182,20 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
         return tl::unexpected(able.error());
     }
     // What a more privileged process has loaded can do more than we could load.
-    able->conntrack_lookup |=
-        *datapath && (*datapath)->current && (*datapath)->state.conntrack_lookup;
+    if (*datapath && (*datapath)->current) {
+        able->conntrack_lookup |= (*datapath)->state.conntrack_lookup;
+        able->conntrack_timeout |= (*datapath)->state.conntrack_timeout;
+    }
     if (auto kept = keeps_mask(config, *datapath); !kept) {
         return tl::unexpected(kept.error());
     }
     const auto buckets =
         *datapath ? (*datapath)->state.buckets : decltype(DatapathState::buckets){};
-    const auto considered = with_retired(*memory, config);
+    auto considered = with_retired(*memory, config);
     if (!considered) {
         return tl::unexpected(considered.error());
     }
+    considered->refused_xdp = known_refusals(*memory, seen.facts);
     auto desired = desired_state(config, seen.facts, *considered, buckets, *able, conditions);
     if (!desired) {
         return tl::unexpected(desired.error());
@@ -208,12 +213,16 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     // To a daemon a link that is switched off is no news.
     auto warnings = conditions.watched ? missing_features(*features_)
                                        : warnings_of(*features_, desired->uplinks);
+    std::ranges::move(forwarding_warnings(config.balance.datapath, desired->forwarding),
+                      std::back_inserter(warnings));
     NotationContext notation = notation_context(instance_, desired->state);
     const bool to_remember =
-        memory->uplinks != remembered(desired->uplinks) || memory->families != desired->families;
+        memory->uplinks != remembered(desired->uplinks) || memory->families != desired->families ||
+        memory->forwarding != desired->forwarding || memory->refused_xdp != considered->refused_xdp;
     return Preparation{.memory = *std::move(memory),
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
+                       .refused_xdp = considered->refused_xdp,
                        .to_remember = to_remember,
                        .notation = std::move(notation),
                        .warnings = std::move(warnings)};
@@ -241,6 +250,31 @@ tl::expected<Preparation, Refusal> Gateway::prepare(const Config& config, const 
         return tl::unexpected(Refusal{.mistakes = {}, .error = preparation.error()});
     }
     return *std::move(preparation);
+}
+
+// Of devices that are as they were then.
+std::vector<RefusedXdp> Gateway::known_refusals(const Memory& memory, const Facts& facts) const {
+    std::vector<RefusedXdp> known = memory.refused_xdp;
+    known.insert(known.end(), refused_xdp_.begin(), refused_xdp_.end());
+    std::erase_if(known, [&](const RefusedXdp& refused) {
+        return std::ranges::none_of(facts.interfaces, [&](const Interface& interface) {
+            return interface.index == refused.ifindex && interface.mtu[0] == refused.mtu;
+        });
+    });
+    return known;
+}
+
+void Gateway::note_refusal(const Applier& applier, const std::vector<Interface>& interfaces) {
+    was_refused_xdp_ = false;
+    if (!applier.refused_xdp()) {
+        return;
+    }
+    const auto found =
+        std::ranges::find(interfaces, applier.refused_xdp()->device, &Interface::name);
+    if (found != interfaces.end()) {
+        refused_xdp_.push_back({found->index, found->mtu[0], applier.refused_xdp()->words});
+        was_refused_xdp_ = true;
+    }
 }
 
 // As before the attempt: what was remembered then, or nothing.
@@ -274,11 +308,15 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
     Applier applier(instance_, route_socket_, names, datapath_, preparation.desired.state.datapath);
     auto applied = apply_or_undo(applier, preparation.plan, report);
     warnings_ = applier.warnings();
+    note_refusal(applier, *interfaces);
     if (!applied) {
         forget_attempt(preparation.memory, *mounted);
         return applied;
     }
     memory.uplinks = remembered(preparation.desired.uplinks);
+    memory.forwarding = preparation.desired.forwarding;
+    memory.refused_xdp = preparation.refused_xdp;
+    refused_xdp_.clear();
     // Everything is in place. If this fails the journal stays, which says all that `down` needs.
     (void)write_memory(instance_, memory);
     return {};

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/conditions.h"
@@ -22,11 +23,14 @@
 
 namespace linkbal {
 
+class Applier;
+
 // Everything that is decided before anything is touched.
 struct Preparation {
     Memory memory; // as it was
     Desired desired;
     Plan plan;
+    std::vector<RefusedXdp> refused_xdp; // by devices that are there
     bool to_remember = false; // something that changes nothing in the kernel
     NotationContext notation;
     std::vector<std::string> warnings; // a line each
@@ -63,6 +67,9 @@ class Gateway {
     // Carries the plan out and remembers what it was for. On failure everything is as before and the error says what failed, and
     // what could not be undone, if anything.
     Status apply(const Preparation& preparation, const Progress& progress);
+    // True once after apply() has failed because a device would not have our XDP program. The next
+    // preparation knows, and that device is tc's.
+    [[nodiscard]] bool take_xdp_refusal() { return std::exchange(was_refused_xdp_, false); }
     // What went wrong in the last apply() and was no reason to go back, a line each.
     [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
     // Removes everything that is ours and restores what was there before the first apply(). Goes on
@@ -82,6 +89,9 @@ class Gateway {
                                                    NetfilterMatch netfilter,
                                                    const std::vector<std::string>& sysctls) const;
     Result<DatapathAbilities> abilities(const BalanceConfig& config);
+    [[nodiscard]] std::vector<RefusedXdp> known_refusals(const Memory& memory,
+                                                         const Facts& facts) const;
+    void note_refusal(const Applier& applier, const std::vector<Interface>& interfaces);
     void forget_attempt(const Memory& former, bool mounted);
 
     std::string instance_;
@@ -89,6 +99,8 @@ class Gateway {
     Datapath datapath_;
     std::optional<KernelFeatures> features_; // asked for once
     std::vector<std::string> warnings_;
+    std::vector<RefusedXdp> refused_xdp_; // not remembered yet
+    bool was_refused_xdp_ = false;
 };
 
 } // namespace linkbal

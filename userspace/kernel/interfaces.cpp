@@ -2,9 +2,12 @@
 #include "kernel/interfaces.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -13,6 +16,26 @@
 namespace linkbal {
 
 namespace {
+
+// Empty for hardware.
+std::string kind_of(const Attributes& link) {
+    const nlattr* info = link.find(IFLA_LINKINFO);
+    return info == nullptr ? ""
+                           : Attributes(mnl_attr_get_payload(info), mnl_attr_get_payload_len(info))
+                                 .text(IFLA_INFO_KIND);
+}
+
+void read_xdp(const Attributes& link, Interface& interface) {
+    const nlattr* nest = link.find(IFLA_XDP);
+    if (nest == nullptr) {
+        return;
+    }
+    const Attributes xdp(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest));
+    const nlattr* attached = xdp.find(IFLA_XDP_ATTACHED);
+    interface.xdp.attached =
+        attached != nullptr && mnl_attr_get_u8(attached) != XDP_ATTACHED_NONE;
+    interface.xdp.program = xdp.u32(IFLA_XDP_PROG_ID);
+}
 
 Interface interface_from(const nlmsghdr* message) {
     const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
@@ -23,7 +46,25 @@ Interface interface_from(const nlmsghdr* message) {
     interface.up = (info->ifi_flags & IFF_UP) != 0;
     interface.running = (info->ifi_flags & IFF_RUNNING) != 0;
     interface.point_to_point = (info->ifi_flags & (IFF_POINTOPOINT | IFF_NOARP)) != 0;
+    interface.ethernet = info->ifi_type == ARPHRD_ETHER;
+    interface.mtu.fill(attributes.u32(IFLA_MTU));
+    interface.kind = kind_of(attributes);
+    const nlattr* mac = attributes.find(IFLA_ADDRESS);
+    if (mac != nullptr && mnl_attr_get_payload_len(mac) == interface.mac.size()) {
+        std::memcpy(interface.mac.data(), mnl_attr_get_payload(mac), interface.mac.size());
+    }
+    interface.master_index = attributes.u32(IFLA_MASTER);
+    read_xdp(attributes, interface);
     return interface;
+}
+
+void name_masters(std::vector<Interface>& interfaces) {
+    const InterfaceNames names(interfaces);
+    for (Interface& interface : interfaces) {
+        if (interface.master_index != 0) {
+            interface.master = names.name(interface.master_index);
+        }
+    }
 }
 
 void add_address(std::vector<Interface>& interfaces, const nlmsghdr* message) {
@@ -71,6 +112,7 @@ Result<std::vector<Interface>> read_interfaces(NetlinkSocket& route_socket) {
         [&](const nlmsghdr* message) { interfaces.push_back(interface_from(message)); },
         [&] { interfaces.clear(); });
     if (status) {
+        name_masters(interfaces);
         status = read_addresses(route_socket, interfaces);
     }
     if (!status) {

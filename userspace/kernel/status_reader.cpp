@@ -11,6 +11,7 @@
 #include "core/link_state.h"
 #include "core/memory.h"
 #include "kernel/bpffs.h"
+#include "kernel/cached_flows.h"
 #include "kernel/conntrack.h"
 #include "kernel/datapath.h"
 #include "kernel/instance.h"
@@ -25,6 +26,12 @@ constexpr std::array<std::string_view, LB_VERDICTS> verdict_names{
     "picked", "pinned", "established", "proposed", "unpinned",
     "bypass", "not_ip", "malformed",   "no_uplink"};
 
+// The first is not among them: it is what the uplinks count.
+constexpr std::array<std::string_view, LB_FASTS> fast_names{
+    "forwarded", "miss",    "expired",  "renews", "epoch",   "tcp_flags", "not_ip",     "protocol",
+    "options",   "fragment", "ttl",     "header", "too_big", "malformed", "not_for_us", "tagged",
+    "no_redirect"};
+
 // Everything that is read from the kernel, before it is put together.
 struct Readings {
     Memory memory;
@@ -34,6 +41,7 @@ struct Readings {
     std::chrono::duration<double> interval{};
     std::map<std::string, ConnectionCounters> totals;
     std::map<uint32_t, uint64_t> open; // by mark
+    uint64_t flows = 0;                // in the flow cache
 };
 
 Status read_interfaces_into(Readings& readings) {
@@ -142,8 +150,55 @@ UplinkStatus status_of(const RememberedUplink& uplink, const Readings& readings)
     return status;
 }
 
+bool has_its_programs(const std::string& device, const ActualDatapath& datapath) {
+    return std::ranges::all_of(wanted_attachments(datapath.state), [&](const Attachment& at) {
+        return at.device != device || std::ranges::binary_search(datapath.attachments, at);
+    });
+}
+
+std::vector<DeviceForwarding> devices_of(const Readings& readings) {
+    std::vector<DeviceForwarding> devices;
+    for (const DatapathDevice& device : readings.datapath.state.devices) {
+        DeviceForwarding now{device.name, device.forwarding, {}};
+        const auto known =
+            std::ranges::find(readings.memory.forwarding, device.name, &DeviceForwarding::device);
+        if (!has_its_programs(device.name, readings.datapath)) {
+            now.reason = "its programs are not all attached: run `linkbal up`";
+        } else if (known != readings.memory.forwarding.end() &&
+                   known->forwarding == device.forwarding) {
+            now.reason = known->reason;
+        }
+        devices.push_back(now);
+    }
+    return devices;
+}
+
+FastPathStatus fast_path_of(const Readings& readings) {
+    const DatapathCounters& counters = readings.after;
+    FastPathStatus status{.flows = readings.flows, .full = counters.full};
+    for (const lb_uplink_counters& uplink : counters.uplinks) {
+        status.hits += uplink.fast;
+    }
+    status.misses = counters.fast[LB_FAST_MISS].packets + counters.fast[LB_FAST_EXPIRED].packets;
+    if (readings.datapath.state.fast_path) {
+        const auto& buckets = readings.datapath.state.flow_buckets;
+        const std::array<uint64_t, 2> places{uint64_t{buckets[LB_IPV4]} * LB_WAYS,
+                                             uint64_t{buckets[LB_IPV6]} * LB_WAYS};
+        status.capacity = places[LB_IPV4] + places[LB_IPV6];
+        status.memory = (places[LB_IPV4] * sizeof(lb_flow4)) + (places[LB_IPV6] * sizeof(lb_flow6));
+    }
+    for (size_t reason = LB_FAST_FORWARDED + 1; reason < fast_names.size(); ++reason) {
+        const lb_verdict_counters& counted = counters.fast.at(reason);
+        status.reasons.push_back(
+            {std::string(fast_names.at(reason)), counted.packets, counted.bytes});
+    }
+    return status;
+}
+
 GatewayStatus put_together(const Readings& readings) {
-    GatewayStatus status{.datapath = "classify"};
+    GatewayStatus status{.datapath = datapath_mode_name(readings.datapath.state.devices)};
+    status.devices = devices_of(readings);
+    status.fast_path = fast_path_of(readings);
     for (const RememberedUplink& uplink : readings.memory.uplinks) {
         status.uplinks.push_back(status_of(uplink, readings));
     }
@@ -182,6 +237,11 @@ Result<GatewayStatus> read_status(const std::string& instance, std::chrono::mill
     }
     if (status) {
         status = read_connections_into(readings, instance);
+    }
+    if (status && readings.datapath.state.fast_path) {
+        status = count_cached_flows(datapath.directory()).map([&](uint64_t flows) {
+            readings.flows = flows;
+        });
     }
     if (!status) {
         return tl::unexpected(status.error());

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "kernel/tcx.h"
+#include "kernel/bpf_link.h"
 
 #include <cerrno>
+
+#include <linux/if_link.h>
 
 #include "kernel/bpffs.h"
 
@@ -9,21 +11,24 @@ namespace linkbal {
 
 namespace {
 
-Result<TcxLink> link_info(const Fd& link, const std::string& path) {
+Result<BpfLink> link_info(const Fd& link, const std::string& path) {
     bpf_link_info info{};
     __u32 size = sizeof(info);
     if (bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0) {
         return fail_errno(errno, fmt::format("asking for the link {}", path));
     }
     // The kernel's `tcx` member, {ifindex, attach_type}, lies where `xdp` does.
-    return TcxLink{.ifindex = info.xdp.ifindex, .program_id = info.prog_id};
+    return BpfLink{.ifindex = info.xdp.ifindex, .program_id = info.prog_id};
 }
 
-Status create(int program, uint32_t ifindex, bool ingress, const std::string& path) {
-    const Fd link(
-        bpf_link_create(program, static_cast<int>(ifindex), tcx_attach_type(ingress), nullptr));
+Status create(int program, uint32_t ifindex, bpf_attach_type type, const std::string& path) {
+    bpf_link_create_opts options{};
+    options.sz = sizeof(options);
+    options.flags = type == BPF_XDP ? XDP_FLAGS_DRV_MODE : 0;
+    const Fd link(bpf_link_create(program, static_cast<int>(ifindex), type, &options));
     if (!link) {
-        return fail_errno(errno, "attaching the program by TCX");
+        return fail_errno(errno, type == BPF_XDP ? "attaching the program by native XDP"
+                                                 : "attaching the program by TCX");
     }
     auto pinned = replace_pin(link.get(), path);
     if (!pinned) {
@@ -34,20 +39,20 @@ Status create(int program, uint32_t ifindex, bool ingress, const std::string& pa
 
 } // namespace
 
-Status tcx_attach(int program, uint32_t ifindex, bool ingress, const std::string& path) {
+Status link_attach(int program, uint32_t ifindex, bpf_attach_type type, const std::string& path) {
     const auto link = open_pin(path);
     if (!link) {
         return tl::unexpected(link.error());
     }
     if (!*link) {
-        return create(program, ifindex, ingress, path);
+        return create(program, ifindex, type, path);
     }
     const auto info = link_info(*link, path);
     if (!info) {
         return tl::unexpected(info.error());
     }
     if (info->ifindex != ifindex) {
-        return create(program, ifindex, ingress, path);
+        return create(program, ifindex, type, path);
     }
     if (bpf_link_update(link->get(), program, nullptr) != 0) {
         return fail_errno(errno, fmt::format("replacing the program of the link {}", path));
@@ -56,7 +61,7 @@ Status tcx_attach(int program, uint32_t ifindex, bool ingress, const std::string
 }
 
 // The link of a removed pin is freed some time later; a detached one is off at once.
-Status tcx_detach(const std::string& path) {
+Status link_detach(const std::string& path) {
     const auto link = open_pin(path);
     if (!link) {
         return tl::unexpected(link.error());
@@ -67,12 +72,12 @@ Status tcx_detach(const std::string& path) {
     return remove_pin(path);
 }
 
-Result<TcxLink> tcx_query(const std::string& path) {
+Result<BpfLink> link_query(const std::string& path) {
     const auto link = open_pin(path);
     if (!link) {
         return tl::unexpected(link.error());
     }
-    return *link ? link_info(*link, path) : TcxLink{};
+    return *link ? link_info(*link, path) : BpfLink{};
 }
 
 } // namespace linkbal
