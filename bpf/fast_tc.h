@@ -115,13 +115,11 @@ static __always_inline enum lb_fast lb_tc_forward(struct __sk_buff* skb, __u32 f
                                        .frame_size = sizeof(struct ethhdr) + view.length,
                                        .mtu_size = lb_segment_size(skb, &view)};
     struct lb_way way;
-    void* entry = NULL;
-    __u32 generation = 0;
-    reason = lb_judge(family, &view, &arrival, &way, &entry, &generation);
+    reason = lb_judge(family, &view, &arrival, &way);
     if (reason != LB_FAST_FORWARDED) {
         return reason;
     }
-    if (!lb_count_flow(entry, generation, lb_segments(skb), skb->len)) {
+    if (!lb_count_flow(family, &way, lb_segments(skb), skb->len)) {
         return LB_FAST_MISS;
     }
     if (!lb_tc_reshape(skb, link, view.length, &way)) {

@@ -61,16 +61,14 @@ static __always_inline enum lb_fast lb_xdp_forward(struct xdp_md* ctx, __u32 fam
                                        .frame_size = sizeof(*ethernet) + view.length,
                                        .mtu_size = view.length};
     struct lb_way way;
-    void* entry = NULL;
-    __u32 generation = 0;
-    reason = lb_judge(family, &view, &arrival, &way, &entry, &generation);
+    reason = lb_judge(family, &view, &arrival, &way);
     if (reason != LB_FAST_FORWARDED) {
         return reason;
     }
     if (!way.out->xdp || bpf_redirect_map(&redirects, way.slot, XDP_PASS) != XDP_REDIRECT) {
         return LB_FAST_NO_REDIRECT;
     }
-    if (!lb_count_flow(entry, generation, 1, arrival.frame_size)) {
+    if (!lb_count_flow(family, &way, 1, arrival.frame_size)) {
         return LB_FAST_MISS;
     }
     if (!lb_xdp_trim(ctx, frame.size - view.length) || !lb_xdp_write(ctx, family, &view, &way)) {

@@ -2,11 +2,11 @@
 /*
  * The entries of the flow cache: found, read, claimed, written.
  *
- * Many CPUs read and write without locks. An entry's generation, in the upper bits of `packets`, is
- * odd while it is written and another one afterwards. A reader takes it first, reads what it needs,
- * and believes that only if the addition that counts its packet returns the same generation. Atomic
- * operations that return a value order everything around them, on every architecture; the reads after
- * the first one are ordered by an address that depends on it (lb_behind()).
+ * Many CPUs read and write without locks. An entry's version has a generation that is odd while it is
+ * written and another one afterwards. A reader takes the version first, reads what it needs, and
+ * believes that only if the version is still the same. Reads are kept in this order, on processors
+ * that would change it, by addresses that depend on what was read before (lb_behind()); writers use
+ * atomic operations that return a value, which order everything around them.
  */
 #ifndef LINKBAL_BPF_FLOW_H
 #define LINKBAL_BPF_FLOW_H
@@ -31,9 +31,23 @@ static __always_inline __u32 lb_tuple_words(__u32 family) {
     return family == LB_IPV4 ? LB_TUPLE4_WORDS : LB_TUPLE_WORDS;
 }
 
-static __always_inline __u32 lb_generation(__u64 packets) { return packets >> LB_GENERATION_SHIFT; }
+union lb_version_bits {
+    struct lb_version version;
+    __u32 word;
+};
 
-static __always_inline bool lb_is_written(__u32 generation) { return generation & 1; }
+static __always_inline __u32* lb_version_word(struct lb_flow* flow) {
+    return (__u32*)&flow->version;
+}
+
+static __always_inline union lb_version_bits lb_read_version(struct lb_flow* flow) {
+    const union lb_version_bits bits = {.word = *(volatile __u32*)lb_version_word(flow)};
+    return bits;
+}
+
+static __always_inline bool lb_is_being_written(union lb_version_bits bits) {
+    return bits.version.generation & 1;
+}
 
 /* The same pointer, which the processor can't know before it has read `value`. */
 static __always_inline void* lb_behind(void* pointer, __u64 value) {
@@ -88,20 +102,22 @@ static __always_inline bool lb_is_entry_of(__u32 family, void* entry, const stru
            flow->protocol == key->protocol;
 }
 
-/* The entry of `key` and its generation; NULL where there is none. */
-static __always_inline void* lb_find(__u32 family, const struct lb_key* key, __u32* generation) {
+/* The entry of `key` and its version; NULL where there is none. */
+static __always_inline void* lb_find(__u32 family, const struct lb_key* key,
+                                     union lb_version_bits* version) {
     const __u32 index = lb_key_index(family, key);
+    version->word = 0;
 #pragma clang loop unroll(full)
     for (__u32 way = 0; way < LB_WAYS; way++) {
         void* entry = lb_entry(family, lb_place(index, way));
         if (!entry) {
             return NULL;
         }
-        const __u64 packets = LB_READ_ONCE(((struct lb_flow*)entry)->packets);
-        entry = lb_behind(entry, packets);
+        const union lb_version_bits bits = lb_read_version(entry);
+        entry = lb_behind(entry, bits.word);
         if (lb_is_entry_of(family, entry, key)) {
-            *generation = lb_generation(packets);
-            return lb_is_written(*generation) ? NULL : entry;
+            *version = bits;
+            return lb_is_being_written(bits) ? NULL : entry;
         }
     }
     return NULL;

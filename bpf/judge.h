@@ -23,6 +23,8 @@ struct lb_way {
     __u32 uplink;
     __u8 mac[ETH_ALEN];
     __u32 to[LB_TUPLE_WORDS];
+    struct lb_flow* flow;
+    union lb_version_bits version; /* of `flow`, when the rest was read */
 };
 
 static __always_inline const struct lb_interface* lb_interface(__u32 slot) {
@@ -56,12 +58,13 @@ static __always_inline void lb_end_both(__u32 family, const struct lb_key* key, 
 /* Everything but the lease. */
 static __always_inline enum lb_fast lb_judge_way(__u32 family, const struct lb_view* view,
                                                  const struct lb_arrival* arrival,
-                                                 const struct lb_flow* flow,
-                                                 const struct lb_interface* out) {
-    if (!lb_is_for_us(flow, arrival)) {
+                                                 const struct lb_way* way) {
+    const struct lb_version version = way->version.version;
+    const struct lb_interface* out = way->out;
+    if (!lb_is_for_us(way->flow, arrival)) {
         return LB_FAST_NOT_FOR_US;
     }
-    if (view->ttl - 1 != flow->ttl || view->dscp != flow->dscp) {
+    if (view->ttl - 1 != version.ttl || view->dscp != version.dscp) {
         return LB_FAST_HEADER;
     }
     if (!out || out->ifindex == 0) {
@@ -82,38 +85,53 @@ static __always_inline enum lb_fast lb_judge_lease(struct lb_flow* flow) {
     return lb_claim_renewal(flow, seen, left) ? LB_FAST_RENEWS : LB_FAST_FORWARDED;
 }
 
-/* The last word: false if the entry has become another one while it was read. */
-static __always_inline bool lb_count_flow(struct lb_flow* flow, __u32 generation, __u32 packets,
-                                          __u32 bytes) {
-    const __u64 before = __sync_fetch_and_add(&flow->packets, packets);
-    __sync_fetch_and_add(&flow->bytes, bytes);
-    return lb_generation(before) == generation;
-}
-
-static __always_inline enum lb_fast lb_judge_flow(__u32 family, const struct lb_view* view,
-                                                  const struct lb_arrival* arrival,
-                                                  struct lb_flow* flow, struct lb_way* way) {
+static __always_inline void lb_read_way(__u32 family, struct lb_flow* flow, struct lb_way* way) {
+    way->flow = flow;
     way->slot = flow->egress;
     way->uplink = flow->uplink;
     way->out = lb_interface(flow->egress);
     __builtin_memcpy(way->mac, flow->mac, sizeof(way->mac));
     lb_copy_words(way->to, lb_to(family, flow), lb_tuple_words(family));
-    const enum lb_fast reason = lb_judge_way(family, view, arrival, flow, way->out);
-    return reason == LB_FAST_FORWARDED ? lb_judge_lease(flow) : reason;
 }
 
-/* LB_FAST_FORWARDED: `way` says where to. The packet is not counted yet: see lb_count_flow(). */
+/* LB_FAST_FORWARDED: `way` says where to, if lb_count_flow() agrees. */
 static __always_inline enum lb_fast lb_judge(__u32 family, const struct lb_view* view,
-                                             const struct lb_arrival* arrival, struct lb_way* way,
-                                             void** entry, __u32* generation) {
-    *entry = lb_find(family, &view->key, generation);
+                                             const struct lb_arrival* arrival, struct lb_way* way) {
+    struct lb_flow* flow = lb_find(family, &view->key, &way->version);
     if (!lb_is_ordinary(view)) {
-        if (*entry) {
-            lb_end_both(family, &view->key, *entry);
+        if (flow) {
+            lb_end_both(family, &view->key, flow);
         }
         return LB_FAST_TCP_FLAGS;
     }
-    return *entry ? lb_judge_flow(family, view, arrival, *entry, way) : LB_FAST_MISS;
+    if (!flow) {
+        return LB_FAST_MISS;
+    }
+    lb_read_way(family, flow, way);
+    const enum lb_fast reason = lb_judge_way(family, view, arrival, way);
+    return reason == LB_FAST_FORWARDED ? lb_judge_lease(flow) : reason;
+}
+
+/* Everything that was read of the entry. */
+static __always_inline __u64 lb_all_read(__u32 family, const struct lb_way* way) {
+    __u64 all = way->slot | way->uplink | *(const __u32*)way->mac | *(const __u16*)(way->mac + 4);
+#pragma clang loop unroll(full)
+    for (__u32 i = 0; i < lb_tuple_words(family); i++) {
+        all |= way->to[i];
+    }
+    return all;
+}
+
+/* The last word: false if the entry has become another one while it was read. */
+static __always_inline bool lb_count_flow(__u32 family, const struct lb_way* way, __u32 packets,
+                                          __u32 bytes) {
+    struct lb_flow* flow = lb_behind(way->flow, lb_all_read(family, way));
+    if (lb_read_version(flow).word != way->version.word) {
+        return false;
+    }
+    flow->packets += packets;
+    flow->bytes += bytes;
+    return true;
 }
 
 static __always_inline void lb_count_fast(enum lb_fast reason, __u32 bytes) {

@@ -27,7 +27,7 @@ static __always_inline bool lb_is_learned(__u32 family, struct lb_flow* flow,
     return lb_words_equal(lb_to(family, flow), lesson->to.word, lb_tuple_words(family)) &&
            lb_macs_equal(flow->mac, lesson->mac) && flow->ingress == lesson->ingress &&
            flow->egress == lesson->egress && flow->uplink == lesson->uplink &&
-           flow->ttl == lesson->ttl && flow->dscp == lesson->dscp;
+           flow->version.ttl == lesson->ttl && flow->version.dscp == lesson->dscp;
 }
 
 /* Fails if the entry has become another one since `seen` was read, or its lease was ended. */
@@ -39,25 +39,22 @@ static __always_inline void lb_renew(struct lb_flow* flow, __u64 seen,
 
 /* Nobody else writes while the generation is odd; who else wants to gives up, and learns from a later
  * packet. */
-static __always_inline bool lb_begin_writing(struct lb_flow* flow, __u64 packets) {
-    const __u64 writing = (packets >> LB_GENERATION_SHIFT | 1) << LB_GENERATION_SHIFT;
-    return !lb_is_written(lb_generation(packets)) &&
-           __sync_val_compare_and_swap(&flow->packets, packets, writing) == packets;
+static __always_inline bool lb_begin_writing(struct lb_flow* flow, union lb_version_bits* version) {
+    const union lb_version_bits before = lb_read_version(flow);
+    *version = before;
+    version->version.generation |= 1;
+    return !lb_is_being_written(before) &&
+           __sync_val_compare_and_swap(lb_version_word(flow), before.word, version->word) ==
+               before.word;
 }
 
-static __always_inline void lb_end_writing(struct lb_flow* flow, __u64 packets, __u64 kept) {
-    const __u64 generation = (packets >> LB_GENERATION_SHIFT) + 2;
-    __sync_lock_test_and_set(&flow->packets, generation << LB_GENERATION_SHIFT | kept);
+static __always_inline void lb_end_writing(struct lb_flow* flow, union lb_version_bits version) {
+    version.version.generation++;
+    __sync_lock_test_and_set(lb_version_word(flow), version.word);
 }
 
-static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool same_flow,
-                                       const struct lb_lesson* lesson, __u32 now) {
-    const __u64 packets = LB_READ_ONCE(flow->packets);
-    if (!lb_begin_writing(flow, packets)) {
-        return;
-    }
-    volatile __u64* lease_word = lb_lease_word(flow);
-    *lease_word = 0;
+static __always_inline void lb_write_flow(__u32 family, struct lb_flow* flow,
+                                          const struct lb_lesson* lesson) {
     lb_copy_words(lb_from(family, flow), lesson->from.word, lb_tuple_words(family));
     lb_copy_words(lb_to(family, flow), lesson->to.word, lb_tuple_words(family));
     __builtin_memcpy(flow->mac, lesson->mac, sizeof(flow->mac));
@@ -65,11 +62,23 @@ static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool 
     flow->ingress = lesson->ingress;
     flow->egress = lesson->egress;
     flow->uplink = lesson->uplink;
-    flow->ttl = lesson->ttl;
-    flow->dscp = lesson->dscp;
-    flow->bytes = same_flow ? flow->bytes : 0;
-    const __u64 counted = packets & ((1ull << LB_GENERATION_SHIFT) - 1);
-    lb_end_writing(flow, packets, same_flow ? counted : 0);
+}
+
+static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool same_flow,
+                                       const struct lb_lesson* lesson, __u32 now) {
+    volatile __u64* lease_word = lb_lease_word(flow);
+    union lb_version_bits version;
+    if (!lb_begin_writing(flow, &version)) {
+        return;
+    }
+    *lease_word = 0;
+    lb_write_flow(family, flow, lesson);
+    if (!same_flow) {
+        flow->packets = flow->bytes = 0;
+    }
+    version.version.ttl = lesson->ttl;
+    version.version.dscp = lesson->dscp;
+    lb_end_writing(flow, version);
     *lease_word = lb_new_lease(now, lesson->longest, lesson->epoch).word;
 }
 

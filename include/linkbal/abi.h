@@ -237,11 +237,16 @@ struct lb_lease {
 };
 
 /*
- * `packets` has the entry's generation in its upper LB_GENERATION_BITS bits: odd while the entry is
- * being written, another one afterwards.
+ * Read as one 32-bit word before and after the rest of an entry: if it has become another one, or the
+ * generation is odd, the entry was written meanwhile.
  */
-#define LB_GENERATION_SHIFT 48
+struct lb_version {
+    __u8 ttl;  /* TTL or hop limit that the kernel sent */
+    __u8 dscp; /* DSCP that the kernel sent, in the upper six bits as in the header; ECN is 0 */
+    __u16 generation;
+};
 
+/* Counters miss packets that two CPUs forward at the very same time; those of uplinks never do. */
 struct lb_flow {
     struct lb_lease lease;
     __u64 packets;
@@ -251,9 +256,7 @@ struct lb_flow {
     __u8 mac[6];   /* destination of the frames that leave */
     __u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
     __u8 uplink;
-    __u8 ttl;  /* TTL or hop limit that the kernel sent */
-    __u8 dscp; /* DSCP that the kernel sent, in the upper six bits as in the header; ECN is 0 */
-    __u16 padding;
+    struct lb_version version;
 };
 LB_STATIC_ASSERT(sizeof(struct lb_flow) == 40, "lb_flow is 40 bytes");
 
