@@ -96,14 +96,24 @@ def per_packet(cores, name, packets):
     return None if None in counts or not packets else sum(counts) / packets
 
 
+def dump(lab, name):
+    """The entries of one of the instance's maps, as their type says."""
+    text = run("bpftool", "-j", "map", "dump", "pinned", f"/sys/fs/bpf/{lab.instance}/{name}")
+    return [entry["formatted"] for entry in json.loads(text)]
+
+
 def fast_counters(lab):
     """What the fast path did since it was loaded: name of an lb_fast -> packets."""
     names = re.findall(r"LB_FAST_(\w+) =\s*(\d+)", ABI.read_text())
-    dump = json.loads(run("bpftool", "-j", "map", "dump", "pinned",
-                          f"/sys/fs/bpf/{lab.instance}/fast_counters"))
-    packets = [sum(each["value"]["packets"] for each in entry["formatted"]["values"])
-               for entry in dump]
+    packets = [sum(each["value"]["packets"] for each in entry["values"])
+               for entry in dump(lab, "fast_counters")]
     return {name: packets[int(index)] for name, index in names}
+
+
+def lease_seconds(lab):
+    """How long the leases are that the fast path gives at present."""
+    per_second = dump(lab, "settings")[0]["value"]["ticks_per_second"]
+    return dump(lab, "lease")[0]["value"]["ticks"] / per_second
 
 
 def command(lab, case, cpus, seconds, answered):
@@ -133,8 +143,8 @@ def paced(words, look):
     return sample, *seen
 
 
-def measure(lab, contender, case, *, seconds, cpus, answered):
-    """One round; `answered` if these flows have not been answered yet."""
+def measure(lab, contender, case, *, seconds, cpus, answered=False):
+    """One round; `answered`: first have every flow answered."""
     look = (lambda: fast_counters(lab)) if contender.fast else lambda: None
     try:
         sample, before, after = paced(command(lab, case, cpus, seconds, answered), look)

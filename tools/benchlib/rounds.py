@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rounds: all gateways stand side by side, each with its connections, and are measured in turn."""
+"""Rounds: all gateways stand side by side, each with its connections, and are measured in turn.
+
+But for many connections: there one gateway after the other takes all its rounds, for leases of the
+fast path are as long as there are connections, and would run out while the others have their turn.
+"""
 
 import contextlib
 import sys
+import time
 from dataclasses import dataclass
 
 from .lab import IPV4, IPV6, CommandError, ConntrackRoom, Lab
-from .measure import Case, Failed, measure
+from .measure import Case, Failed, lease_seconds, measure
 
 FLOWS = (1, 1_000, 100_000, 1_000_000)
 QUICK_FLOWS = FLOWS[:-1]
@@ -19,6 +24,7 @@ class Group:
     name: str
     cases: tuple  # the first is what the others are compared with
     rounds: int
+    in_turn: bool = True  # of the contenders, in every round
 
     def cases_of(self, contender):
         """What only explains the others' cost is asked for the first case of the packets alone."""
@@ -47,7 +53,8 @@ def groups(options):
         sizes = QUICK_FLOWS if options.quick else FLOWS
         # Its own 1,000 flows come first; a million take long to set up, so rounds are fewer.
         sizes = sorted(sizes, key=lambda flows: flows != 1_000)
-        found.append(Group("flows", tuple(map(Case, sizes)), max(3, options.rounds // 3)))
+        found.append(Group("flows", tuple(map(Case, sizes)), max(3, options.rounds // 3),
+                           in_turn=False))
     return found
 
 
@@ -69,35 +76,57 @@ def cpus_of(case, options):
 
 
 def measure_group(group, options):
-    """Contender name -> case -> its rounds, and why contenders were left out."""
+    """Contender name -> case -> its rounds; without the contenders that could not be set up."""
+    contenders = [c for c in options.contenders if group.cases_of(c)]
+    together = [contenders] if group.in_turn else [[c] for c in contenders]
+    # Half as much again, for what ends only later.
+    room = group.connections * len(together[0]) * 3 // 2 if contenders else 0
+    results = {}
+    with ConntrackRoom(room):
+        for each in together:
+            results |= measure_rounds(group, each, options)
+    return results
+
+
+def measure_rounds(group, contenders, options):
     with contextlib.ExitStack() as stack:
-        # As if all stood at once: half as much again, for what ends only later.
-        room = group.connections * len(options.contenders) * 3 // 2
-        stack.enter_context(ConntrackRoom(room))
-        labs = {c.name: set_up(c, stack) for c in options.contenders if group.cases_of(c)}
-        present = [c for c in options.contenders if labs.get(c.name)]
-        results = {c.name: {case: [] for case in group.cases_of(c)} for c in present}
+        labs = {c: set_up(c, stack) for c in contenders}
+        labs = {c: lab for c, lab in labs.items() if lab}
+        results = {c.name: {case: [] for case in group.cases_of(c)} for c in labs}
         answered = set()
         for index in range(group.rounds):
             for case in group.cases:
-                for contender in present:
-                    if case not in results[contender.name]:
-                        continue
-                    results[contender.name][case].append(
-                        one_round(labs[contender.name], contender, case, options, answered))
+                for contender, lab in labs.items():
+                    if case in group.cases_of(contender):
+                        results[contender.name][case].append(
+                            one_round(lab, contender, case, options, answered))
             print(f"\r{group.name}: round {index + 1} of {group.rounds} ", end="", file=sys.stderr,
                   flush=True)
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-        return results
+    return results
 
 
 def one_round(lab, contender, case, options, answered):
     cpus = cpus_of(case, options)
     if len(cpus) < case.cores:
         return Failed(f"needs {case.cores} cores")
-    flows = (contender.name, case.family, case.flows)
-    result = measure(lab, contender, case, seconds=options.seconds, cpus=cpus,
-                     answered=contender.connects and flows not in answered)
-    if not isinstance(result, Failed):
+    flows = (contender, case.family, case.flows)
+    if flows not in answered:
+        problem = begin(lab, contender, case, cpus)
+        if problem:
+            return Failed(problem)
         answered.add(flows)
-    return result
+    return measure(lab, contender, case, seconds=options.seconds, cpus=cpus)
+
+
+def begin(lab, contender, case, cpus):
+    """Has every flow answered, and goes on until leases are renewed at all times; says what failed."""
+    if not contender.connects:
+        return None
+    start = time.monotonic()
+    first = measure(lab, contender, case, seconds=0.1, cpus=cpus, answered=True)
+    if isinstance(first, Failed):
+        return first.problem
+    while contender.fast and time.monotonic() - start < lease_seconds(lab):
+        measure(lab, contender, case, seconds=min(5.0, lease_seconds(lab)), cpus=cpus)
+    return None
