@@ -133,3 +133,31 @@ def print_daemon_times(times):
               f"{ranged(each['resident_bytes'], 1e6, 1)} MB resident", end="")
         print(f", {ranged(each['probes_sent_of_due'], 0.01, 1)} % of the probes that were due"
               if "probes_sent_of_due" in each else "")
+
+
+def plain_summary(results, unit, bases):
+    """Of parts that have one case: contender name -> line; `unit` names the rate."""
+    table = {}
+    for name, rounds in results.items():
+        valid = [r for r in rounds if not r.problem]
+        table[name] = {"valid_rounds": len(valid), "rounds": len(rounds),
+                       unit: spread(r.rate for r in valid),
+                       f"{unit}_wall": spread(r.wall_rate for r in valid),
+                       "against": {base: ratios(rounds, results[base]) for base in bases
+                                   if base in results}}
+    return table
+
+
+def print_plain_table(title, titles, table, unit, scale, results):
+    bases = list(next(iter(table.values()), {"against": ()})["against"])
+    rows = [["way", title, *[f"against {b}" for b in bases], "rounds"]]
+    for name, line in table.items():
+        rows.append([titles[name], ranged(line[unit], scale, 3),
+                     *[ranged(line["against"][b]) for b in bases],
+                     f"{line['valid_rounds']}/{line['rounds']}"])
+    print()
+    print_rows(rows)
+    for name, rounds in results.items():
+        for index, each in enumerate(rounds, 1):
+            if each.problem:
+                print(f"round {index} of {name} is invalid: {each.problem}")

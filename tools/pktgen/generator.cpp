@@ -2,16 +2,16 @@
 #include "generator.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/bpf.h>
 
 #include "frame.h"
+#include "live.h"
 #include <generator.skel.h>
 
 namespace linkbal::pktgen {
@@ -20,9 +20,6 @@ namespace {
 
 constexpr uint16_t discard_port = 9;
 constexpr uint8_t time_to_live = 64;
-constexpr uint32_t frames_per_batch = 64;       // of the kernel, which runs softirqs after each
-constexpr uint32_t source_network = 0xc0a80000; // 192.168.0.0/24
-constexpr uint32_t destination_network = 0xcb007100; // 203.0.113.0/24
 constexpr std::array<uint8_t, 8> source_network6 = {0x20, 0x01, 0x0d, 0xb8, 0, 0x10, 0, 0};
 constexpr std::array<uint8_t, 8> destination_network6 = {0x20, 0x01, 0x0d, 0xb8, 0, 0xff, 0, 0};
 
@@ -122,18 +119,7 @@ Result<Generator> Generator::create(const Port& port, const Traffic& traffic) {
 }
 
 Status Generator::send(uint32_t frames) {
-    const uint8_t input[sizeof(pktgen_frame)] = {};
-    LIBBPF_OPTS(bpf_test_run_opts, options);
-    options.data_in = input;
-    options.data_size_in = frame_size_;
-    options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-    options.repeat = static_cast<int>(frames);
-    options.batch_size = frames_per_batch;
-    const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.generate), &options);
-    if (error != 0) {
-        return fail_errno(-error, "sending live frames");
-    }
-    return {};
+    return send_live(bpf_program__fd(skeleton_->progs.generate), frame_size_, frames);
 }
 
 } // namespace linkbal::pktgen

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -11,11 +10,6 @@
 struct generator_bpf;
 
 namespace linkbal::pktgen {
-
-using Mac = std::array<uint8_t, 6>;
-
-constexpr Mac host_mac = {0x02, 0, 0, 0, 0, 0x10};
-constexpr Mac gateway_mac = {0x02, 0, 0, 0, 0, 0x01};
 
 struct Traffic {
     bool ipv6 = false;

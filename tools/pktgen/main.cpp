@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "connections.h"
 #include "frame.h"
 #include "redirect.h"
 #include "run.h"
@@ -59,6 +60,18 @@ Status print_run(const RunOptions& options) {
     return {};
 }
 
+Status print_connections(const ConnectionsOptions& options) {
+    const auto result = run_connections(options);
+    if (!result) {
+        return tl::unexpected(result.error());
+    }
+    auto json = to_json(result->core);
+    json["closed"] = result->closed;
+    json["next"] = result->next;
+    fmt::print("{}\n", json.dump());
+    return {};
+}
+
 struct RedirectOptions {
     std::string device;
     std::vector<std::string> far_ends;
@@ -95,6 +108,15 @@ void add_run(CLI::App& app, RunOptions& options) {
     app.add_option("--warm-up", options.warm_up, "time before that, not measured");
 }
 
+void add_connections(CLI::App& app, ConnectionsOptions& options) {
+    app.add_option("--client", options.client, "NAMESPACE:DEVICE that connects")->required();
+    app.add_option("--server", options.servers, "NAMESPACE:DEVICE that answers")->required();
+    app.add_option("--cpu", options.cpu, "the CPU of client, gateway and server");
+    app.add_option("--first", options.first, "number of the first connection");
+    app.add_option("--seconds", options.seconds, "measured time");
+    app.add_option("--warm-up", options.warm_up, "time before that, not measured");
+}
+
 void add_redirect(CLI::App& app, RedirectOptions& options) {
     app.add_option("device", options.device, "NAMESPACE:DEVICE that receives")->required();
     app.add_option("--to", options.far_ends, "DEVICE,MAC to send to; two of them")->required();
@@ -112,13 +134,17 @@ int main(int argc, char** argv) {
     pktgen::RunOptions run;
     auto& packets = *app.add_subcommand("packets", "small UDP packets of many connections");
     pktgen::add_run(packets, run);
+    pktgen::ConnectionsOptions connections;
+    auto& tcp = *app.add_subcommand("connections", "short TCP connections");
+    pktgen::add_connections(tcp, connections);
     pktgen::RedirectOptions redirect;
     auto& limit = *app.add_subcommand("redirect", "attach what sends every packet on");
     pktgen::add_redirect(limit, redirect);
     CLI11_PARSE(app, argc, argv);
 
-    const Status status =
-        limit.parsed() ? pktgen::start_redirect(redirect) : pktgen::print_run(run);
+    const Status status = limit.parsed() ? pktgen::start_redirect(redirect)
+                          : tcp.parsed() ? pktgen::print_connections(connections)
+                                         : pktgen::print_run(run);
     if (!status) {
         fmt::print(stderr, "pktgen: {}\n", status.error().message);
         return 1;

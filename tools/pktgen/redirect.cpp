@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <string>
 #include <vector>
 
-#include "generator.h"
+#include "live.h"
+#include "netns.h"
 
 namespace linkbal::pktgen {
 

@@ -6,16 +6,12 @@
 #include <optional>
 #include <thread>
 
-#include <sched.h>
-
 #include "generator.h"
 #include "receiver.h"
 
 namespace linkbal::pktgen {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr uint32_t frames_per_call = 64 * 64;
 constexpr auto settle = std::chrono::milliseconds(20); // what is still queued arrives meanwhile
@@ -26,42 +22,6 @@ constexpr auto settle = std::chrono::milliseconds(20); // what is still queued a
  */
 constexpr int answered_passes = 3;
 constexpr int most_passes = 20;
-
-Status pin_to(int cpu) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<size_t>(cpu), &set);
-    if (::sched_setaffinity(0, sizeof(set), &set) != 0) {
-        return fail_errno(errno, fmt::format("moving to CPU {}", cpu));
-    }
-    return {};
-}
-
-std::optional<uint64_t> spent(std::optional<uint64_t> before, std::optional<uint64_t> after) {
-    return before && after ? std::optional(*after - *before) : std::nullopt;
-}
-
-// Sends for a time, and at least one call of frames.
-Result<CoreSample> send_for(Generator& generator, int cpu, double seconds) {
-    CoreSample sample;
-    const EffortCounter counter(cpu);
-    const auto duration = std::chrono::duration<double>(seconds);
-    const Effort before = counter.read();
-    const auto start = Clock::now();
-    auto now = start;
-    do {
-        if (auto status = generator.send(frames_per_call); !status) {
-            return tl::unexpected(status.error());
-        }
-        sample.sent += frames_per_call;
-        now = Clock::now();
-    } while (now - start < duration);
-    const Effort after = counter.read();
-    sample.wall_ns = std::chrono::nanoseconds(now - start).count();
-    sample.effort = {spent(before.instructions, after.instructions),
-                     spent(before.cycles, after.cycles), after.cpu_ns - before.cpu_ns};
-    return sample;
-}
 
 class Run {
   public:
@@ -80,6 +40,7 @@ class Run {
     Status on_all(const std::function<Status(size_t)>& work);
     Status send_each_flow();
     Status answer_all();
+    Result<CoreSample> send_part(size_t i, double seconds);
 
     const RunOptions& options_;
     std::vector<Receiver> receivers_;
@@ -148,6 +109,11 @@ Status Run::on_all(const std::function<Status(size_t)>& work) {
     return {};
 }
 
+Result<CoreSample> Run::send_part(size_t i, double seconds) {
+    return send_for([&](uint32_t frames) { return generators_[i].send(frames); }, frames_per_call,
+                    options_.cpus[i], seconds);
+}
+
 Status Run::send_each_flow() {
     auto status = on_all([&](size_t i) { return generators_[i].send(generators_[i].flows()); });
     std::this_thread::sleep_for(settle);
@@ -197,7 +163,7 @@ Status Run::warm_up() {
         return status;
     }
     return on_all([&](size_t i) -> Status {
-        auto sample = send_for(generators_[i], options_.cpus[i], options_.warm_up);
+        auto sample = send_part(i, options_.warm_up);
         return sample ? Status{} : tl::unexpected(sample.error());
     });
 }
@@ -205,7 +171,7 @@ Status Run::warm_up() {
 Result<std::vector<CoreSample>> Run::send_on_all(double seconds) {
     std::vector<CoreSample> samples(generators_.size());
     auto status = on_all([&](size_t i) -> Status {
-        auto sample = send_for(generators_[i], options_.cpus[i], seconds);
+        auto sample = send_part(i, seconds);
         if (!sample) {
             return tl::unexpected(sample.error());
         }

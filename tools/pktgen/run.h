@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "perf.h"
+#include "live.h"
 #include "util/result.h"
 
 namespace linkbal::pktgen {
@@ -21,13 +21,6 @@ struct RunOptions {
     std::function<Status(const std::string&)> pause; // called before and after the measured time
     double seconds = 1;
     double warm_up = 0.1; // at least; and at least all flows
-};
-
-// What one CPU did in the measured time.
-struct CoreSample {
-    uint64_t sent = 0;
-    int64_t wall_ns = 0;
-    Effort effort; // of these frames alone
 };
 
 struct Census {
