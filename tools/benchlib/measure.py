@@ -54,7 +54,7 @@ class Round:
                                for core in cores) * 1e9
         self.instructions = per_packet(cores, "instructions", received)
         self.cycles = per_packet(cores, "cycles", received)
-        self.fast_share = fast["FORWARDED"] / received if fast and received else None
+        self.fast_share = fast[contender.fast] / received if fast and received else None
         self.problem = self._judge(contender, case)
 
     def _judge(self, contender, case):
@@ -103,21 +103,30 @@ def dump(lab, name):
 
 
 def fast_counters(lab):
-    """What the fast path did since it was loaded: name of an lb_fast -> packets."""
+    """What the fast path did since it was loaded: name of an lb_fast -> packets.
+
+    XDP: those that eth0 has redirected before the kernel made a packet of them.
+    """
     names = re.findall(r"LB_FAST_(\w+) =\s*(\d+)", ABI.read_text())
     left = of_all_cpus(lab, "fast_counters", "packets")
     counters = {name: left[int(index)] for name, index in names}
-    return counters | {"FORWARDED": sum(of_all_cpus(lab, "uplink_counters", "fast"))}
+    redirected = re.findall(r"rx_queue_\d+_xdp_redirect: (\d+)", lab.script("ethtool -S eth0\n"))
+    return counters | {"FORWARDED": sum(of_all_cpus(lab, "uplink_counters", "fast")),
+                       "XDP": sum(map(int, redirected))}
 
 
 def of_all_cpus(lab, name, field):
     return [sum(each["value"][field] for each in entry["values"]) for entry in dump(lab, name)]
 
 
+def difference(after, before):
+    return after and {name: after[name] - before[name] for name in after}
+
+
 def lease_seconds(lab):
     """How long the leases are that the fast path gives at present."""
-    per_second = dump(lab, "settings")[0]["value"]["ticks_per_second"]
-    return dump(lab, "lease")[0]["value"]["ticks"] / per_second
+    constants = dump(lab, "settings")[0]["value"][".rodata.settings"][0]["settings"]
+    return dump(lab, "lease")[0]["value"]["ticks"] / constants["ticks_per_second"]
 
 
 def command(lab, case, cpus, seconds, answered):
@@ -154,8 +163,7 @@ def measure(lab, contender, case, *, seconds, cpus, answered=False):
         sample, before, after = paced(command(lab, case, cpus, seconds, answered), look)
     except CommandError as error:
         return Failed(str(error))
-    fast = {name: after[name] - before[name] for name in after} if contender.fast else None
-    return Round(sample, contender, case, fast)
+    return Round(sample, contender, case, difference(after, before))
 
 
 def spread(values):

@@ -148,9 +148,11 @@ def plain_summary(results, unit, bases):
     return table
 
 
-def print_plain_table(title, titles, table, unit, scale, results):
+def print_plain_table(heading, titles, table, unit, results):
+    """`unit`: the rate's name in the table, and what one is divided by."""
+    unit, scale = unit
     bases = list(next(iter(table.values()), {"against": ()})["against"])
-    rows = [["way", title, *[f"against {b}" for b in bases], "rounds"]]
+    rows = [["way", heading, *[f"against {b}" for b in bases], "rounds"]]
     for name, line in table.items():
         rows.append([titles[name], ranged(line[unit], scale, 3),
                      *[ranged(line["against"][b]) for b in bases],
