@@ -56,6 +56,9 @@ def summary(results):
                         if case in results.get(base, ())},
             "against_first": None if case == first else
             ratios(rounds, cases[first], compare(case, first)),
+            # The same by processor time, which other programs on the machine do not disturb.
+            "against_first_by_processor_time": None if case == first else
+            ratios(rounds, cases[first]),
         } for case, rounds in cases.items()]
     return table
 
