@@ -123,9 +123,13 @@ class Lab:
         run("ip", "-batch", "-", stdin="\n".join(links))
         self._configure_ends()
         run("ip", "-n", self.gateway, "-batch", "-", stdin="\n".join(self._gateway_lines()))
-        # A frame redirected into a veth is dropped unless the other end has NAPI.
-        self.script("".join(f"ethtool -K {device} gro on\n" for device in
-                            ("eth0", *(up.device for up in self.uplinks))))
+        # A frame redirected into a veth is dropped unless the other end has NAPI, which GRO turns on;
+        # linkbal asks for that before it redirects.
+        ends = {self.gateway: ["eth0", *(up.device for up in self.uplinks)],
+                self.host: ["lan0"], self.isp: [up.far for up in self.uplinks]}
+        for netns, devices in ends.items():
+            run(*inside(netns), "sh", "-e",
+                stdin="".join(f"ethtool -K {device} gro on\n" for device in devices))
 
     def _configure_ends(self):
         lines = [line for up in self.uplinks
