@@ -179,21 +179,25 @@ sysctl -qw net.netfilter.nf_conntrack_checksum=0
 
 
 class ConntrackRoom:
-    """Room for connections, in the table that all namespaces share; put back on the way out.
+    """Room for connections, in the table that all namespaces share; put back by the last run.
 
-    What it was is kept in a file, so that the next run puts it back after one that was killed.
+    What it was before the first of them is kept in a file each, so that it is put back as well after
+    a run that was killed.
     """
 
+    DIRECTORY = Path("/run")
     SETTINGS = ("nf_conntrack_max", "nf_conntrack_buckets")
 
     def __init__(self, connections):
         self.connections = connections
-        self.file = Path("/run") / f"{PREFIX}-{os.getpid()}-conntrack"
+        self.file = self.DIRECTORY / f"{PREFIX}-{os.getpid()}-conntrack"
 
     def __enter__(self):
-        before = {name: int(self.setting(name).read_text()) for name in self.SETTINGS}
-        self.file.write_text("".join(f"{name} {value}\n" for name, value in before.items()))
-        for name, value in before.items():
+        now = {name: int(self.setting(name).read_text()) for name in self.SETTINGS}
+        others = self.files()
+        self.file.write_text(others[0].read_text() if others else
+                             "".join(f"{name} {value}\n" for name, value in now.items()))
+        for name, value in now.items():
             if value < self.connections:
                 self.setting(name).write_text(f"{self.connections}\n")
         return self
@@ -206,12 +210,20 @@ class ConntrackRoom:
         return Path("/proc/sys/net/netfilter") / name
 
     @classmethod
+    def files(cls):
+        return sorted(cls.DIRECTORY.glob(f"{PREFIX}-*-conntrack"))
+
+    @classmethod
     def restore(cls, file):
-        for line in file.read_text().splitlines():
+        """Puts back what the file says, unless another run still needs the room."""
+        text = file.read_text()
+        file.unlink()
+        if cls.files():
+            return
+        for line in text.splitlines():
             name, value = line.split()
             if name in cls.SETTINGS:
                 cls.setting(name).write_text(f"{value}\n")
-        file.unlink()
 
 
 # What runs leave that are killed: namespaces, and what linkbal keeps of an instance.
