@@ -48,7 +48,8 @@ uint32_t index_of(const FlowTuple& tuple) {
     const auto lies = as_it_lies<Tuple>(tuple);
     std::array<uint32_t, sizeof(Tuple) / 4> words{};
     std::memcpy(words.data(), &lies, sizeof(lies));
-    return lb_flow_index(words.data(), words.size(), tuple.protocol, FlowCache::buckets, seed);
+    return lb_flow_index(lb_flow_hash(words.data(), words.size(), tuple.protocol, seed),
+                         FlowCache::buckets);
 }
 
 template <typename Entry>

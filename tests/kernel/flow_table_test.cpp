@@ -31,7 +31,8 @@ FlowTable open_table(const FlowCache& cache, MapAccess access = MapAccess::write
 lb_flow a_flow(uint32_t end) {
     lb_flow flow{};
     flow.lease = {end, 1, 0};
-    flow.packets = uint64_t{6} << LB_GENERATION_SHIFT | 10;
+    flow.packets = 10;
+    flow.version.generation = 6;
     flow.bytes = 15140;
     flow.ingress = 3;
     flow.uplink = 2;
@@ -75,7 +76,7 @@ TEST_CASE("what is being written is not believed") {
     FlowCache cache;
     const FlowTable table = open_table(cache, MapAccess::read);
     lb_flow flow = a_flow(1);
-    flow.packets = uint64_t{7} << LB_GENERATION_SHIFT;
+    flow.version.generation = 7;
     cache.put(tuples[0], flow);
     CHECK_FALSE(table.find(tuples[0]));
 }
@@ -91,12 +92,13 @@ TEST_CASE("an entry that is rewritten all the time is read whole or not at all")
     uint64_t* words = info->words() + size_t{cache.place(tuples[0], 0)} * sizeof(lb_flow4) / 8;
     std::atomic<bool> stop = false;
     std::thread writer([&] {
-        const auto one = uint64_t{1} << LB_GENERATION_SHIFT;
+        // The generation is in the uppermost bytes of its word.
+        constexpr auto one = uint64_t{1} << 48;
         for (uint64_t i = 1; !stop; ++i) {
-            std::atomic_ref(words[1]).fetch_add(one);
+            std::atomic_ref(words[4]).fetch_add(one);
             std::atomic_ref(words[0]).store(i);
             std::atomic_ref(words[2]).store(i);
-            std::atomic_ref(words[1]).fetch_add(one);
+            std::atomic_ref(words[4]).fetch_add(one);
         }
     });
     size_t read = 0;

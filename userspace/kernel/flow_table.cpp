@@ -21,15 +21,19 @@ namespace linkbal {
 namespace {
 
 constexpr size_t lease_word = offsetof(lb_flow, lease) / sizeof(uint64_t);
-constexpr size_t packets_word = offsetof(lb_flow, packets) / sizeof(uint64_t);
+constexpr size_t version_word = offsetof(lb_flow, version) / sizeof(uint64_t);
 static_assert(sizeof(lb_lease) == sizeof(uint64_t));
 
 uint64_t load(uint64_t& word, std::memory_order order = std::memory_order_relaxed) {
     return std::atomic_ref(word).load(order);
 }
 
-uint64_t generation_of(uint64_t packets) { return packets >> LB_GENERATION_SHIFT; }
-bool is_written(uint64_t packets) { return (generation_of(packets) & 1) != 0; }
+lb_version version_in(uint64_t word) {
+    const auto bytes = std::bit_cast<std::array<uint8_t, sizeof(word)>>(word);
+    lb_version version{};
+    std::memcpy(&version, &bytes[offsetof(lb_flow, version) % sizeof(word)], sizeof(version));
+    return version;
+}
 
 // Perhaps half of one entry and half of the next that is written to its place.
 template <typename Entry>
@@ -46,11 +50,11 @@ template <typename Entry>
 std::optional<Entry> read_entry(uint64_t* place) {
     constexpr int tries = 8;
     for (int i = 0; i < tries; ++i) {
-        const uint64_t before = load(place[packets_word], std::memory_order_acquire);
+        const auto before = version_in(load(place[version_word], std::memory_order_acquire));
         const auto entry = glance<Entry>(place);
         std::atomic_thread_fence(std::memory_order_acquire);
-        const uint64_t after = load(place[packets_word]);
-        if (!is_written(before) && generation_of(before) == generation_of(after)) {
+        const auto after = version_in(load(place[version_word]));
+        if (before.generation % 2 == 0 && before.generation == after.generation) {
             return entry;
         }
     }
@@ -84,8 +88,8 @@ class Places {
         const auto wanted = as_it_lies<Tuple>(tuple);
         std::array<uint32_t, sizeof(Tuple) / sizeof(uint32_t)> key{};
         std::memcpy(key.data(), &wanted, sizeof(wanted));
-        const uint32_t index =
-            lb_flow_index(key.data(), key.size(), tuple.protocol, buckets_, seed_);
+        const uint64_t hash = lb_flow_hash(key.data(), key.size(), tuple.protocol, seed_);
+        const uint32_t index = lb_flow_index(hash, buckets_);
         const uint32_t bucket = index & ~(LB_WAYS - 1);
         for (uint32_t way = 0; way < LB_WAYS; ++way) {
             uint64_t* place = words_ + ((bucket | ((index + way) & (LB_WAYS - 1))) * stride);
@@ -102,8 +106,7 @@ class Places {
                 return false; // another one's by now
             }
             const lb_flow& flow = entry->flow;
-            constexpr uint64_t count_mask = (uint64_t{1} << LB_GENERATION_SHIFT) - 1;
-            found = {flow.lease, flow.packets & count_mask, flow.bytes, flow.ingress, flow.uplink};
+            found = {flow.lease, flow.packets, flow.bytes, flow.ingress, flow.uplink};
             return true;
         });
         return found;
