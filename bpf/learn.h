@@ -101,35 +101,59 @@ static __always_inline void lb_count_full(void) {
     }
 }
 
-/* Into the place that the flow has, or the first one that nobody needs any more. */
+/* A place that nobody needs any more, or never has. */
+static __always_inline bool lb_is_spare(__u32 family, __u32 place, __u8 tag, __u32 now) {
+    if (tag == 0) {
+        return true;
+    }
+    struct lb_flow* flow = lb_entry(family, place);
+    const union lb_lease_bits bits = {.word = flow ? LB_READ_ONCE(*lb_lease_word(flow)) : 0};
+    return flow && lb_lease_left(bits.lease, now) == 0;
+}
+
+static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* tags, __u8 tag,
+                                    const struct lb_lesson* lesson, __u32 now) {
+    struct lb_flow* flow = lb_entry(family, place);
+    if (flow) {
+        tags->way[place & (LB_WAYS - 1)] = tag;
+        lb_rewrite(family, flow, false, lesson, now);
+    }
+}
+
+/* Into the place that the flow has, or the first spare one. */
 static __always_inline void lb_remember(__u32 family, const struct lb_lesson* lesson) {
-    const __u32 index = lb_key_index(family, &lesson->from);
+    const __u64 hash = lb_key_hash(family, &lesson->from);
+    const __u32 first = lb_first_place(family, hash);
+    const __u8 tag = lb_flow_tag(hash);
     const __u32 now = lb_tick();
-    struct lb_flow* spare = NULL;
+    const __u32 none = 0xffffffff;
+    __u32 spare = none;
     bool known = false;
+    struct lb_tags* tags = lb_tags(family, first);
+    if (!tags) {
+        return;
+    }
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < LB_WAYS; way++) {
-        struct lb_flow* flow = lb_entry(family, lb_place(index, way));
-        if (!flow) {
-            return;
-        }
-        const union lb_lease_bits bits = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
-        if (lb_is_entry_of(family, flow, &lesson->from)) {
+        const __u32 place = lb_place(first, way);
+        const __u8 there = LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]);
+        struct lb_flow* flow = there == tag ? lb_entry(family, place) : NULL;
+        if (flow && lb_is_entry_of(family, flow, &lesson->from)) {
             if (known) { /* two CPUs have learned it at the same time */
                 *(volatile __u64*)lb_lease_word(flow) = 0;
             } else {
                 lb_learn_again(family, flow, lesson, now);
             }
             known = true;
-        } else if (!spare && lb_lease_left(bits.lease, now) == 0) {
-            spare = flow;
+        } else if (spare == none && lb_is_spare(family, place, there, now)) {
+            spare = place;
         }
     }
     if (known) {
         return;
     }
-    if (spare) {
-        lb_rewrite(family, spare, false, lesson, now);
+    if (spare != none) {
+        lb_fill(family, spare, tags, tag, lesson, now);
     } else {
         lb_count_full();
     }
@@ -244,7 +268,7 @@ static __always_inline void lb_learn(struct __sk_buff* skb, const struct lb_devi
                                      const struct lb_device* out) {
     struct lb_interface* interface = bpf_map_lookup_elem(&interfaces, &out->slot);
     const __u32 uplink = in->uplink ? in->uplink : out->uplink;
-    if (!interface || skb->tc_index == settings.tag || lb_was_encrypted(skb)) {
+    if (!interface || lb_was_encrypted(skb)) {
         return;
     }
     struct lb_lesson lesson = {

@@ -151,7 +151,7 @@ Status with_directories(const std::vector<std::string>& paths) {
 }
 
 Status attach_link(const std::string& directory, const Attachment& attachment, const Fd& program,
-                  uint32_t ifindex) {
+                   uint32_t ifindex) {
     if (auto made = make_directory(links(directory)); !made) {
         return made;
     }

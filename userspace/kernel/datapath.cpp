@@ -62,8 +62,8 @@ Result<std::set<uint32_t>> running_programs(const std::string& directory) {
 
 // Devices that are gone are left out.
 Status read_interfaces(const BpfObject& object, DatapathState& state) {
-    const auto devices = read_devices(object.maps.at("devices"), object.maps.at("interfaces"),
-                                      state.fast_path);
+    const auto devices =
+        read_devices(object.maps.at("devices"), object.maps.at("interfaces"), state.fast_path);
     if (!devices) {
         return tl::unexpected(devices.error());
     }
@@ -158,8 +158,8 @@ Status attach_xdp(const std::string& directory, const Attachment& at, const Fd& 
     const auto receives = attached && *ours == 0 ? receives_redirects(*ifindex) : true;
     if (attached && (!receives || !*receives)) {
         (void)detach_from_device(directory, at); // the first error is the one to report
-        return receives ? Status(fail_errno(EOPNOTSUPP, fmt::format("redirecting by XDP to {}",
-                                                                    at.device)))
+        return receives ? Status(fail_errno(EOPNOTSUPP,
+                                            fmt::format("redirecting by XDP to {}", at.device)))
                         : tl::unexpected(receives.error());
     }
     return attached;
@@ -180,8 +180,7 @@ Result<Fd> Datapath::map(std::string_view name) const {
     return fd;
 }
 
-Status Datapath::open_maps(
-    std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const {
+Status Datapath::open_maps(std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const {
     for (const auto& [name, fd] : wanted) {
         auto opened = map(name);
         if (!opened) {

@@ -25,7 +25,8 @@ bool accepts_router_advertisements(const std::string& interface) {
 void read_number(const std::string& key, uint32_t& number) {
     const auto text = read_sysctl(key);
     uint32_t read = 0;
-    if (text && std::from_chars(text->data(), text->data() + text->size(), read).ec == std::errc()) {
+    if (text &&
+        std::from_chars(text->data(), text->data() + text->size(), read).ec == std::errc()) {
         number = read;
     }
 }
@@ -45,8 +46,7 @@ Status find_own_xdp(const std::string& instance, std::vector<Interface>& interfa
         if (!interface.xdp.attached) {
             continue;
         }
-        const auto ours =
-            own_xdp_program(datapath.directory(), interface.name, interface.index);
+        const auto ours = own_xdp_program(datapath.directory(), interface.name, interface.index);
         if (!ours) {
             return tl::unexpected(ours.error());
         }

@@ -11,9 +11,9 @@
 #include "core/link_state.h"
 #include "core/memory.h"
 #include "kernel/bpffs.h"
-#include "kernel/cached_flows.h"
 #include "kernel/conntrack.h"
 #include "kernel/datapath.h"
+#include "kernel/flow_table.h"
 #include "kernel/instance.h"
 #include "kernel/interfaces.h"
 #include "kernel/nftables.h"
@@ -28,9 +28,9 @@ constexpr std::array<std::string_view, LB_VERDICTS> verdict_names{
 
 // The first is not among them: it is what the uplinks count.
 constexpr std::array<std::string_view, LB_FASTS> fast_names{
-    "forwarded", "miss",    "expired",  "renews", "epoch",   "tcp_flags", "not_ip",     "protocol",
-    "options",   "fragment", "ttl",     "header", "too_big", "malformed", "not_for_us", "tagged",
-    "no_redirect"};
+    "forwarded", "miss",      "expired",    "renews",   "epoch",      "tcp_flags",
+    "not_ip",    "protocol",  "options",    "fragment", "ttl",        "header",
+    "too_big",   "malformed", "not_for_us", "tagged",   "no_redirect"};
 
 // Everything that is read from the kernel, before it is put together.
 struct Readings {
@@ -210,6 +210,16 @@ GatewayStatus put_together(const Readings& readings) {
     return status;
 }
 
+// Those whose leases have not run out.
+Result<uint64_t> count_flows(const std::string& directory) {
+    const auto table = FlowTable::open(directory, MapAccess::read);
+    if (!table || !*table) {
+        return table ? Result<uint64_t>(0) : tl::unexpected(table.error());
+    }
+    return (*table)->tick().map(
+        [&](uint32_t tick) -> uint64_t { return (*table)->count_flows(tick); });
+}
+
 } // namespace
 
 Result<GatewayStatus> read_status(const std::string& instance, std::chrono::milliseconds interval) {
@@ -239,9 +249,8 @@ Result<GatewayStatus> read_status(const std::string& instance, std::chrono::mill
         status = read_connections_into(readings, instance);
     }
     if (status && readings.datapath.state.fast_path) {
-        status = count_cached_flows(datapath.directory()).map([&](uint64_t flows) {
-            readings.flows = flows;
-        });
+        status =
+            count_flows(datapath.directory()).map([&](uint64_t flows) { readings.flows = flows; });
     }
     if (!status) {
         return tl::unexpected(status.error());
