@@ -57,7 +57,8 @@ Status Applier::unload_programs() {
 
 Status Applier::set_devices(const SetDevices::Devices& devices, MissingDevices missing) {
     auto status = datapath_.set_uplinks(devices.uplinks);
-    return status ? datapath_.set_devices(devices.lan, devices.uplinks, devices.devices, missing) : status;
+    return status ? datapath_.set_devices(devices.lan, devices.uplinks, devices.devices, missing)
+                  : status;
 }
 
 Status Applier::keep_attached(const Attachment& at) {

@@ -15,10 +15,9 @@ namespace {
 
 // The clock of leases, jiffies64 >> shift, can be read by programs only (bpf_jiffies64(), kernel 5.6).
 Result<uint32_t> lease_ticks(uint8_t shift) {
-    const std::array<bpf_insn, 3> code{
-        {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_jiffies64},
-         {BPF_ALU64 | BPF_RSH | BPF_K, 0, 0, 0, shift},
-         {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
+    const std::array<bpf_insn, 3> code{{{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_jiffies64},
+                                        {BPF_ALU64 | BPF_RSH | BPF_K, 0, 0, 0, shift},
+                                        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
     const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "lb_ticks", "GPL", code.data(),
                                    code.size(), nullptr));
     std::array<uint8_t, 64> packet{};

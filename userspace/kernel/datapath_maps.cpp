@@ -85,7 +85,8 @@ Result<DatapathUplink> uplink_value(uint32_t id, const lb_uplink& entry,
         return tl::unexpected(ifindex.error());
     }
     const auto device = devices.find(entry.ifindex);
-    const bool alive = device != devices.end() && device->second.uplink == id && *ifindex == entry.ifindex;
+    const bool alive =
+        device != devices.end() && device->second.uplink == id && *ifindex == entry.ifindex;
     return DatapathUplink{id, entry.name, alive ? entry.interface : "", entry.weight};
 }
 

@@ -43,8 +43,8 @@ Result<uint32_t> jiffies_per_second() {
 
 bool has_xfrm() {
     const LibbpfLog quiet;
-    return libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_get_xfrm_state,
-                                   nullptr) == 1;
+    return libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_skb_get_xfrm_state, nullptr) ==
+           1;
 }
 
 Status draw(lb_settings& settings, const std::optional<lb_settings>& former) {

@@ -16,14 +16,14 @@ namespace linkbal {
 namespace {
 
 lb_interface interface_entry(uint32_t ifindex, const DeviceEntry& entry) {
-    lb_interface interface{};
-    interface.ifindex = ifindex;
-    std::ranges::copy(entry.device.mtu, std::begin(interface.mtu));
-    std::ranges::copy(entry.device.mac, std::begin(interface.mac));
-    interface.uplink = static_cast<__u8>(entry.uplink);
-    interface.ethernet = entry.device.ethernet ? 1 : 0;
-    interface.xdp = entry.device.forwarding == Forwarding::xdp ? 1 : 0;
-    return interface;
+    lb_interface made{};
+    made.ifindex = ifindex;
+    std::ranges::copy(entry.device.mtu, std::begin(made.mtu));
+    std::ranges::copy(entry.device.mac, std::begin(made.mac));
+    made.uplink = static_cast<__u8>(entry.uplink);
+    made.ethernet = entry.device.ethernet ? 1 : 0;
+    made.xdp = entry.device.forwarding == Forwarding::xdp ? 1 : 0;
+    return made;
 }
 
 DatapathDevice device_value(std::string name, const lb_interface& interface, bool fast_path) {
@@ -99,8 +99,8 @@ class DeviceWriter {
             }
             there_.at(slot) = *interface;
             const auto device = present_.find(interface->ifindex);
-            if (interface->ifindex != 0 && device != present_.end() && device->second.slot == slot &&
-                table_.contains(interface->ifindex)) {
+            if (interface->ifindex != 0 && device != present_.end() &&
+                device->second.slot == slot && table_.contains(interface->ifindex)) {
                 slots_[interface->ifindex] = slot;
                 used_.set(slot);
             }
@@ -179,16 +179,15 @@ class DeviceWriter {
         if (done && (known == present_.end() || !is_same(known->second, device))) {
             done = map_update(maps_.devices, ifindex, device);
         }
-        return done.map_error(
-            [&](const Error& error) { return error.within(entry.device.name); });
+        return done.map_error([&](const Error& error) { return error.within(entry.device.name); });
     }
 
     const DeviceMaps& maps_;
     const DeviceTable& table_;
-    std::map<uint32_t, lb_device> present_;               // by ifindex
-    std::array<lb_interface, LB_INTERFACES> there_{};     // by slot
-    std::map<uint32_t, uint32_t> slots_;                  // of what is in the table, by ifindex
-    std::bitset<LB_INTERFACES> used_;                     // of those
+    std::map<uint32_t, lb_device> present_;           // by ifindex
+    std::array<lb_interface, LB_INTERFACES> there_{}; // by slot
+    std::map<uint32_t, uint32_t> slots_;              // of what is in the table, by ifindex
+    std::bitset<LB_INTERFACES> used_;                 // of those
     bool changes_hands_ = false;
 };
 
@@ -238,9 +237,8 @@ Result<DeviceTable> read_devices(const Fd& devices, const Fd& interfaces, bool f
     DeviceTable table;
     for (const auto& [ifindex, device] : *slots) {
         auto name = interface_name(ifindex);
-        const auto interface = device.slot < LB_INTERFACES
-                                   ? read_interface(interfaces, device.slot)
-                                   : Result<lb_interface>(lb_interface{});
+        const auto interface = device.slot < LB_INTERFACES ? read_interface(interfaces, device.slot)
+                                                           : Result<lb_interface>(lb_interface{});
         if (!name || !interface) {
             return tl::unexpected(name ? interface.error() : name.error());
         }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "kernel/attachments.h"
 #include "kernel/datapath.h"
 #include "kernel/features.h"
 #include "kernel/interfaces.h"
@@ -12,6 +11,7 @@
 #include "kernel/routes.h"
 #include "kernel/sysctl.h"
 #include "kernel/table_names.h"
+#include "kernel/xdp_link.h"
 
 namespace linkbal {
 
@@ -25,7 +25,8 @@ bool accepts_router_advertisements(const std::string& interface) {
 void read_number(const std::string& key, uint32_t& number) {
     const auto text = read_sysctl(key);
     uint32_t read = 0;
-    if (text && std::from_chars(text->data(), text->data() + text->size(), read).ec == std::errc()) {
+    if (text &&
+        std::from_chars(text->data(), text->data() + text->size(), read).ec == std::errc()) {
         number = read;
     }
 }
@@ -45,8 +46,7 @@ Status find_own_xdp(const std::string& instance, std::vector<Interface>& interfa
         if (!interface.xdp.attached) {
             continue;
         }
-        const auto ours =
-            own_xdp_program(datapath.directory(), interface.name, interface.index);
+        const auto ours = own_xdp_program(datapath.directory(), interface.name, interface.index);
         if (!ours) {
             return tl::unexpected(ours.error());
         }

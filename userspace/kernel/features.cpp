@@ -156,9 +156,10 @@ std::vector<std::string> missing_features(const KernelFeatures& features) {
                            "kernel, whose functions only CAP_SYS_ADMIN can use): UDP is spread by "
                            "ports, not in turn, and nothing is forwarded by XDP or tc");
     } else if (!features.conntrack_lookup) {
-        lines.emplace_back("no conntrack lookup for tc programs (bpf_skb_ct_lookup, Linux 6.0 and "
-                           "later): UDP is spread by ports, not in turn, and nothing is forwarded by "
-                           "XDP or tc");
+        lines.emplace_back(
+            "no conntrack lookup for tc programs (bpf_skb_ct_lookup, Linux 6.0 and "
+            "later): UDP is spread by ports, not in turn, and nothing is forwarded by "
+            "XDP or tc");
     }
     if (!features.tcx) {
         lines.emplace_back("no TCX (Linux 6.6 and later): clsact filters carry the programs");

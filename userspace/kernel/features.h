@@ -10,9 +10,9 @@
 namespace linkbal {
 
 struct KernelFeatures {
-    bool conntrack_lookup = false; // bpf_skb_ct_lookup()
+    bool conntrack_lookup = false;  // bpf_skb_ct_lookup()
     bool conntrack_timeout = false; // bpf_ct_change_timeout()
-    bool conntrack_barred = false; // the kernel has it, and CAP_SYS_ADMIN is missing to use it
+    bool conntrack_barred = false;  // the kernel has it, and CAP_SYS_ADMIN is missing to use it
     bool tcx = false;
     bool prerouting_reject = false; // nftables can send resets from prerouting
 };

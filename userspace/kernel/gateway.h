@@ -31,7 +31,7 @@ struct Preparation {
     Desired desired;
     Plan plan;
     std::vector<RefusedXdp> refused_xdp; // by devices that are there
-    bool to_remember = false; // something that changes nothing in the kernel
+    bool to_remember = false;            // something that changes nothing in the kernel
     NotationContext notation;
     std::vector<std::string> warnings; // a line each
 };

@@ -32,8 +32,7 @@ void read_xdp(const Attributes& link, Interface& interface) {
     }
     const Attributes xdp(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest));
     const nlattr* attached = xdp.find(IFLA_XDP_ATTACHED);
-    interface.xdp.attached =
-        attached != nullptr && mnl_attr_get_u8(attached) != XDP_ATTACHED_NONE;
+    interface.xdp.attached = attached != nullptr && mnl_attr_get_u8(attached) != XDP_ATTACHED_NONE;
     interface.xdp.program = xdp.u32(IFLA_XDP_PROG_ID);
 }
 

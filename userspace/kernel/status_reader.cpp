@@ -28,9 +28,9 @@ constexpr std::array<std::string_view, LB_VERDICTS> verdict_names{
 
 // The first is not among them: it is what the uplinks count.
 constexpr std::array<std::string_view, LB_FASTS> fast_names{
-    "forwarded", "miss",    "expired",  "renews", "epoch",   "tcp_flags", "not_ip",     "protocol",
-    "options",   "fragment", "ttl",     "header", "too_big", "malformed", "not_for_us", "tagged",
-    "no_redirect"};
+    "forwarded", "miss",      "expired",    "renews",   "epoch",      "tcp_flags",
+    "not_ip",    "protocol",  "options",    "fragment", "ttl",        "header",
+    "too_big",   "malformed", "not_for_us", "tagged",   "no_redirect"};
 
 // Everything that is read from the kernel, before it is put together.
 struct Readings {
