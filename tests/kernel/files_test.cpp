@@ -98,7 +98,11 @@ TEST_CASE("what a killed process left behind is cleared away under the lock") {
         REQUIRE(lock);
         CHECK(!fs::exists(unfinished_path(run / "state.json")));
         CHECK(!fs::exists(unfinished_path(names_path)));
-        REQUIRE(write_memory("linkbal", {.network_namespace = 1, .uplinks = {}, .sysctls = {}}));
+        REQUIRE(write_memory("linkbal", {.network_namespace = 1,
+                                         .uplinks = {},
+                                         .sysctls = {},
+                                         .forwarding = {},
+                                         .refused_xdp = {}}));
     }
     CHECK(fs::exists(run));
     put(run / "note", "somebody's");
