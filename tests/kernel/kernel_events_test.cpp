@@ -98,6 +98,15 @@ TEST_CASE("what happens to a link of ours is heard at once, to others soon") {
     CHECK(lab.after("link add tun9 type veth") == Heard::moved); // it was not there before
 }
 
+TEST_CASE("what the flow cache knows of a link is heard of soon") {
+    LINKBAL_OWN_NAMESPACE();
+    Lab lab;
+    CHECK(lab.after("link set wan1 mtu 1400") == Heard::soon);
+    CHECK(lab.after("link set wan1 address 02:00:00:00:00:01") == Heard::soon);
+    REQUIRE(run({"tc", "qdisc", "add", "dev", "wan1", "root", "pfifo"}).status == 0);
+    CHECK(lab.listen() == Heard::soon);
+}
+
 TEST_CASE("addresses of our links are heard at once, others soon") {
     LINKBAL_OWN_NAMESPACE();
     Lab lab;

@@ -30,8 +30,12 @@ struct Gateway {
         context.wire_len = wire;
         CHECK(instance.run(program, packet, context) == -1);
         const auto after = need(instance.datapath().counters()).uplinks.at(7);
-        return {after.tx_packets - before.tx_packets, after.tx_bytes - before.tx_bytes,
-                after.rx_packets - before.rx_packets, after.rx_bytes - before.rx_bytes, 0, 0};
+        return {after.tx_packets - before.tx_packets,
+                after.tx_bytes - before.tx_bytes,
+                after.rx_packets - before.rx_packets,
+                after.rx_bytes - before.rx_bytes,
+                0,
+                0};
     }
 
     TestInstance instance;

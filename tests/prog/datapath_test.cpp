@@ -121,8 +121,9 @@ TEST_CASE("a detached link and a vanished device are seen") {
     CHECK(actual(datapath).state.uplinks.at(1).device.empty());
     CHECK(actual(datapath).outdated ==
           std::vector{Attachment{"wan1.7", AttachRole::uplink_egress, true}});
-    CHECK(datapath.set_devices(wanted.lan_devices, wanted.uplinks, wanted.devices).error().message.find("wan1.7") !=
-          std::string::npos);
+    CHECK(datapath.set_devices(wanted.lan_devices, wanted.uplinks, wanted.devices)
+              .error()
+              .message.find("wan1.7") != std::string::npos);
     make_veth("wan1.7", "router1");
     fill(datapath, wanted);
     attach_all(datapath, wanted);

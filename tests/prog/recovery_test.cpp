@@ -351,7 +351,8 @@ TEST_CASE("with too few file descriptors it says so and does not misread") {
         REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
         const auto found = datapath.read();
         const auto probed = probe_features();
-        const auto missing = datapath.set_devices(wanted.lan_devices, wanted.uplinks, wanted.devices);
+        const auto missing =
+            datapath.set_devices(wanted.lan_devices, wanted.uplinks, wanted.devices);
         const auto attached = datapath.attach(wanted_attachments(wanted).front());
         REQUIRE(setrlimit(RLIMIT_NOFILE, &former) == 0);
         INFO("limit " << limit);
@@ -439,7 +440,8 @@ TEST_CASE("devices are put back without those that have vanished") {
     const auto refused = datapath.set_devices(former.lan_devices, former.uplinks, former.devices);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message.find("lan0") != std::string::npos);
-    need(datapath.set_devices(former.lan_devices, former.uplinks, former.devices, MissingDevices::skipped));
+    need(datapath.set_devices(former.lan_devices, former.uplinks, former.devices,
+                              MissingDevices::skipped));
     CHECK(actual(datapath).state.lan_devices.empty());
     CHECK(actual(datapath).state.uplinks == former.uplinks);
     need(datapath.remove());

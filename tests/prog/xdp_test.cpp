@@ -9,11 +9,11 @@
 #include <net/if.h>
 
 #include "devices.h"
-#include "kernel/attachments.h"
 #include "kernel/bpf_link.h"
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/device_maps.h"
+#include "kernel/xdp_link.h"
 #include "killed.h"
 #include "two_uplinks.h"
 
@@ -69,8 +69,8 @@ void attach_foreign(const std::string& device) {
 }
 
 uint32_t id_of_link(const Datapath& datapath, const std::string& device) {
-    const Fd link = need(
-        open_pin(datapath.directory() + "/links/" + pin_name(device) + "-lb_fast_xdp"));
+    const Fd link =
+        need(open_pin(datapath.directory() + "/links/" + pin_name(device) + "-lb_fast_xdp"));
     REQUIRE(link);
     bpf_link_info info{};
     __u32 size = sizeof(info);
@@ -104,8 +104,7 @@ TEST_CASE("XDP programs are attached natively, found and removed") {
         CHECK(native_program(device) != 0);
         CHECK(native_program(device) ==
               need(own_xdp_program(datapath.directory(), device, ifindex(device))));
-        CHECK(entry<uint32_t>(datapath, "redirects", slot_of(datapath, device)) ==
-              ifindex(device));
+        CHECK(entry<uint32_t>(datapath, "redirects", slot_of(datapath, device)) == ifindex(device));
     }
     need(datapath.remove());
     CHECK(programs_on_devices() == before);
@@ -282,7 +281,8 @@ TEST_CASE("whenever it is killed, no slot has a new owner in an epoch of the for
     CHECK(seen_taken);
 }
 
-TEST_CASE("flow tables have the size that was asked for, and are taken over by programs that agree") {
+TEST_CASE(
+    "flow tables have the size that was asked for, and are taken over by programs that agree") {
     LINKBAL_NEED_NAMESPACES();
     make_xdp_devices();
     Datapath datapath(instance_name);

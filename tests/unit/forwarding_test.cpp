@@ -34,7 +34,9 @@ DeviceForwarding chosen(const Case& one, const std::vector<RefusedXdp>& refused 
     return choose_forwarding(one.mode, true, {"eth1"}, facts, refused).at(0);
 }
 
-void qdiscs(Interface& device, const std::vector<std::string>& kinds) { device.qdiscs = kinds; }
+std::function<void(Interface&)> with_qdiscs(const std::vector<std::string>& kinds) {
+    return [kinds](Interface& device) { device.qdiscs = kinds; };
+}
 
 DatapathDevice forwards(const std::string& name, Forwarding forwarding, bool ethernet = true) {
     DatapathDevice device;
@@ -57,8 +59,8 @@ std::vector<Attachment> attachments(const std::vector<DatapathDevice>& devices) 
 TEST_CASE("forwarding: XDP where it fits, else tc and why") {
     const std::vector<Case> cases{
         {"native XDP", xdp, [](Interface&) {}},
-        {"native XDP", xdp, [](Interface& d) { qdiscs(d, {"mq", "fq_codel", "pfifo_fast"}); }},
-        {"native XDP", xdp, [](Interface& d) { qdiscs(d, {"noqueue"}); }},
+        {"native XDP", xdp, with_qdiscs({"mq", "fq_codel", "pfifo_fast"})},
+        {"native XDP", xdp, with_qdiscs({"noqueue"})},
         {"no Ethernet header", tc, [](Interface& d) { d.ethernet = false; }},
         {"part of br0", tc, [](Interface& d) { d.master = "br0"; }},
         {"bridge without native XDP", tc,
@@ -72,9 +74,8 @@ TEST_CASE("forwarding: XDP where it fits, else tc and why") {
              d.xdp.redirects = false;
          }},
         {"device without native XDP", tc, [](Interface& d) { d.xdp.redirects = false; }},
-        {"qdisc tbf, which XDP would go around", tc, [](Interface& d) { qdiscs(d, {"tbf"}); }},
-        {"qdisc cake, which XDP would go around", tc,
-         [](Interface& d) { qdiscs(d, {"mq", "fq", "cake"}); }},
+        {"qdisc tbf, which XDP would go around", tc, with_qdiscs({"tbf"})},
+        {"qdisc cake, which XDP would go around", tc, with_qdiscs({"mq", "fq", "cake"})},
         {"another XDP program is there", tc,
          [](Interface& d) { d.xdp.attached = true, d.xdp.program = 5; }},
         {"another XDP program is there", tc,
@@ -85,7 +86,8 @@ TEST_CASE("forwarding: XDP where it fits, else tc and why") {
         {"native XDP", xdp, [](Interface& d) { d.xdp.receives = false; }},
         {"XDP can't redirect to it", tc,
          [](Interface& d) {
-             d.xdp = {.redirects = true, .receives = false, .attached = true, .program = 5, .ours = 5};
+             d.xdp = {
+                 .redirects = true, .receives = false, .attached = true, .program = 5, .ours = 5};
          }},
         {"veth: frames of local senders come with unfinished checksums", tc,
          [](Interface& d) { d.kind = "veth"; }},
@@ -118,8 +120,8 @@ TEST_CASE("forwarding: without conntrack's functions only marks are set") {
     for (const auto mode : {DatapathMode::automatic, DatapathMode::xdp, DatapathMode::tc}) {
         const auto all = choose_forwarding(mode, false, {"eth0", "eth1"}, machine(), {});
         REQUIRE(all.size() == 2);
-        CHECK(all[1] ==
-              DeviceForwarding{"eth1", classify, "kernel without conntrack functions for BPF (6.0)"});
+        CHECK(all[1] == DeviceForwarding{"eth1", classify,
+                                         "kernel without conntrack functions for BPF (6.0)"});
     }
 }
 
@@ -128,6 +130,8 @@ TEST_CASE("forwarding: who asks for XDP is told where it is not") {
     CHECK(forwarding_warnings(DatapathMode::xdp, all) ==
           std::vector<std::string>{"eth1 forwards by tc: veth"});
     CHECK(forwarding_warnings(DatapathMode::automatic, all).empty());
+    CHECK(forwarding_warnings(DatapathMode::automatic, {{"eth1", tc, "XDP refused: No"}}) ==
+          std::vector<std::string>{"eth1 forwards by tc: XDP refused: No"});
 }
 
 TEST_CASE("forwarding: the name of the whole") {
@@ -149,7 +153,9 @@ TEST_CASE("forwarding: two entries a connection, every other place empty") {
 TEST_CASE("attachments: what forwards where") {
     using All = std::vector<Attachment>;
     CHECK(attachments({forwards("eth0", classify), forwards("eth1", classify)}) ==
-          All{{"eth0", lan_ingress, true}, {"eth0", lan_egress, true}, {"eth1", uplink_egress, true}});
+          All{{"eth0", lan_ingress, true},
+              {"eth0", lan_egress, true},
+              {"eth1", uplink_egress, true}});
     CHECK(attachments({forwards("eth0", tc), forwards("eth1", tc)}) ==
           All{{"eth0", lan_fast, true},
               {"eth0", lan_egress, true},
@@ -219,8 +225,8 @@ TEST_CASE("forwarding: a new MAC address or MTU is written") {
         const auto& devices = all_of<SetDevices>(plan).at(0).to.devices;
         CHECK(devices.at(1).name == "eth1");
         CHECK(devices.at(1).mac == eth1.mac);
-        CHECK(devices.at(1).mtu == (mac ? std::array<uint16_t, 2>{1500, 1500}
-                                        : std::array<uint16_t, 2>{1492, 65535}));
+        CHECK(devices.at(1).mtu ==
+              (mac ? std::array<uint16_t, 2>{1500, 1500} : std::array<uint16_t, 2>{1492, 65535}));
     }
 }
 

@@ -58,9 +58,12 @@ json to_json(const std::vector<VerdictStatus>& counters) {
 }
 
 json to_json(const FastPathStatus& cache) {
-    return {{"flows", cache.flows},       {"hits", cache.hits},
-            {"misses", cache.misses},     {"full", cache.full},
-            {"capacity", cache.capacity}, {"memory", cache.memory},
+    return {{"flows", cache.flows},
+            {"hits", cache.hits},
+            {"misses", cache.misses},
+            {"full", cache.full},
+            {"capacity", cache.capacity},
+            {"memory", cache.memory},
             {"reasons", to_json(cache.reasons)}};
 }
 

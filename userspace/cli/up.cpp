@@ -21,7 +21,8 @@ int bring_up(Gateway& gateway, const Config& config, const Options& options) {
         }
         const auto applied = apply(gateway, *preparation);
         if (applied) {
-            print("{}\n", up_summary(preparation->desired.uplinks.size(), preparation->plan.size()));
+            print("{}\n",
+                  up_summary(preparation->desired.uplinks.size(), preparation->plan.size()));
             return exit_done;
         }
         if (!gateway.take_xdp_refusal()) {

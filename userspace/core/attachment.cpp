@@ -8,9 +8,9 @@ namespace linkbal {
 
 namespace {
 
-constexpr std::array all_roles{AttachRole::lan_ingress,   AttachRole::lan_fast,
-                               AttachRole::lan_egress,    AttachRole::uplink_ingress,
-                               AttachRole::raw_ingress,   AttachRole::uplink_egress,
+constexpr std::array all_roles{AttachRole::lan_ingress, AttachRole::lan_fast,
+                               AttachRole::lan_egress,  AttachRole::uplink_ingress,
+                               AttachRole::raw_ingress, AttachRole::uplink_egress,
                                AttachRole::xdp};
 
 DatapathDevice device_of(const DatapathState& state, const std::string& name) {
@@ -30,9 +30,8 @@ AttachRole lan_ingress_role(const DatapathDevice& device, const DatapathState& s
 
 std::optional<AttachRole> uplink_ingress_role(const DatapathDevice& device,
                                               const DatapathState& state) {
-    const bool lan_is_xdp = std::ranges::all_of(state.lan_devices, [&](const std::string& lan) {
-        return is_xdp(device_of(state, lan));
-    });
+    const bool lan_is_xdp = std::ranges::all_of(
+        state.lan_devices, [&](const std::string& lan) { return is_xdp(device_of(state, lan)); });
     if (device.forwarding == Forwarding::classify || (is_xdp(device) && lan_is_xdp)) {
         return std::nullopt;
     }

@@ -278,9 +278,9 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
     if (!conditions.watched && std::ranges::none_of(resolved->uplinks, &Uplink::has_any_path)) {
         return fail("none of the uplinks' interfaces is up");
     }
-    const auto forwarding = choose_forwarding(
-        config.balance.datapath, abilities.conntrack_lookup,
-        datapath_devices(config, facts, resolved->uplinks), facts, memory.refused_xdp);
+    const auto forwarding = choose_forwarding(config.balance.datapath, abilities.conntrack_lookup,
+                                              datapath_devices(config, facts, resolved->uplinks),
+                                              facts, memory.refused_xdp);
     auto datapath = desired_datapath(config, facts, resolved->uplinks, current, abilities);
     add_fast_path(datapath, config, facts, resolved->families, forwarding);
     Desired desired{

@@ -29,7 +29,7 @@ struct Desired {
     uint32_t balance_table = 0;
     std::array<bool, 2> families{};
     std::vector<EndedService> ended;
-    bool resets = true; // clients of connections that are ended learn it
+    bool resets = true;                       // clients of connections that are ended learn it
     std::vector<DeviceForwarding> forwarding; // of the devices that are there, sorted by name
 };
 

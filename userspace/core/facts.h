@@ -39,11 +39,11 @@ struct Interface {
     bool running = false;        // has carrier
     bool point_to_point = false; // or NOARP: a route through it needs no gateway
     std::vector<InterfaceAddress> addresses;
-    std::string kind;       // "veth", "bridge", "vlan"; empty for hardware
-    std::string driver;     // of hardware, where XDP is missing
+    std::string kind;          // "veth", "bridge", "vlan"; empty for hardware
+    std::string driver;        // of hardware, where XDP is missing
     uint32_t master_index = 0; // of the bridge, bond or VRF that it is part of; 0: none
     std::string master;
-    bool ethernet = true;   // frames have an Ethernet header
+    bool ethernet = true; // frames have an Ethernet header
     std::array<uint8_t, 6> mac{};
     std::array<uint32_t, 2> mtu{1500, 1500}; // by Family, bytes
     std::vector<std::string> qdiscs;         // kinds, of the root and below
@@ -57,8 +57,8 @@ struct Facts {
     std::vector<Route> foreign_routes; // every unicast route that is not ours, all tables but local
     std::vector<Rule> foreign_rules;   // every rule that is not ours
     std::vector<TableName> foreign_table_names; // /etc/iproute2/rt_tables{,.d/*} but our file
-    uint32_t conntrack_max = 262144; // connections: nf_conntrack_max
-    uint32_t tcp_timeout = 432000;   // nf_conntrack_tcp_timeout_established, seconds
+    uint32_t conntrack_max = 262144;            // connections: nf_conntrack_max
+    uint32_t tcp_timeout = 432000;              // nf_conntrack_tcp_timeout_established, seconds
 
     [[nodiscard]] const Interface* interface(std::string_view name) const;
 };

@@ -15,6 +15,8 @@ using namespace std::string_view_literals;
 constexpr std::array plain_qdiscs{"noqueue"sv, "noop"sv, "pfifo_fast"sv, "pfifo"sv, "bfifo"sv,
                                   "mq"sv,      "fq"sv,   "fq_codel"sv,   "sfq"sv,   "codel"sv};
 
+constexpr auto refused_words = "XDP refused";
+
 std::string kind_text(const Interface& device) {
     return !device.kind.empty()     ? device.kind
            : !device.driver.empty() ? fmt::format("driver {}", device.driver)
@@ -47,7 +49,7 @@ std::string obstacle(const Interface& device, const std::vector<RefusedXdp>& ref
         return "another XDP program is there";
     }
     if (const RefusedXdp* known = refusal(device, refused)) {
-        return fmt::format("XDP refused: {}", known->words);
+        return fmt::format("{}: {}", refused_words, known->words);
     }
     return {};
 }
@@ -105,8 +107,8 @@ std::vector<DeviceForwarding> choose_forwarding(DatapathMode mode, bool conntrac
         if (mode == DatapathMode::classify) {
             chosen.push_back({device, Forwarding::classify, "datapath = \"classify\""});
         } else if (!conntrack_lookup) {
-            chosen.push_back({device, Forwarding::classify,
-                              "kernel without conntrack functions for BPF (6.0)"});
+            chosen.push_back(
+                {device, Forwarding::classify, "kernel without conntrack functions for BPF (6.0)"});
         } else if (mode == DatapathMode::tc) {
             chosen.push_back({device, Forwarding::tc, "datapath = \"tc\""});
         } else {
@@ -120,9 +122,9 @@ std::vector<std::string> forwarding_warnings(DatapathMode mode,
                                              const std::vector<DeviceForwarding>& chosen) {
     std::vector<std::string> warnings;
     for (const DeviceForwarding& device : chosen) {
-        if (mode == DatapathMode::xdp && device.forwarding == Forwarding::tc) {
-            warnings.push_back(
-                fmt::format("{} forwards by tc: {}", device.device, device.reason));
+        const bool tried = device.reason.starts_with(refused_words);
+        if (device.forwarding == Forwarding::tc && (mode == DatapathMode::xdp || tried)) {
+            warnings.push_back(fmt::format("{} forwards by tc: {}", device.device, device.reason));
         }
     }
     return warnings;

@@ -36,7 +36,7 @@ std::vector<DeviceForwarding> choose_forwarding(DatapathMode mode, bool conntrac
                                                 const Facts& facts,
                                                 const std::vector<RefusedXdp>& refused);
 
-// A line for each device that is not forwarded as it was asked for.
+// A line for each device that would not have XDP, and for each that can't although it is asked for.
 std::vector<std::string> forwarding_warnings(DatapathMode mode,
                                              const std::vector<DeviceForwarding>& chosen);
 

@@ -106,7 +106,7 @@ struct DatapathState {
     uint32_t mark_mask = 0;
     HashMode hash = HashMode::connection;
     bool use_tcx = true;
-    bool conntrack_lookup = true; // the kernel has bpf_skb_ct_lookup()
+    bool conntrack_lookup = true;   // the kernel has bpf_skb_ct_lookup()
     bool conntrack_timeout = false; // and bpf_ct_change_timeout()
     bool fast_path = false;         // needs conntrack_lookup
     // Of the flow cache, by Family: buckets of LB_WAYS entries.

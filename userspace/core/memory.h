@@ -42,8 +42,8 @@ struct Memory {
     std::array<bool, 2> families{}; // balanced ones
     // What each sysctl was before the first `up`, by its path below /proc/sys.
     std::map<std::string, std::string> sysctls;
-    std::vector<DeviceForwarding> forwarding; // how devices forward and why, for `status`
-    std::vector<RefusedXdp> refused_xdp;
+    std::vector<DeviceForwarding> forwarding{}; // how devices forward and why, for `status`
+    std::vector<RefusedXdp> refused_xdp{};
     bool mounted_bpffs = false; // by us, so `down` unmounts it if nobody else uses it
     bool operator==(const Memory&) const = default;
 };

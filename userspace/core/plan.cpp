@@ -57,9 +57,9 @@ void append(Plan& plan, const std::vector<T>& items) {
 // Programs know these at load.
 bool same_settings(const DatapathState& a, const DatapathState& b) {
     return a.mark_mask == b.mark_mask && a.hash == b.hash &&
-           a.conntrack_lookup == b.conntrack_lookup &&
-           a.conntrack_timeout == b.conntrack_timeout && a.fast_path == b.fast_path &&
-           a.flow_buckets == b.flow_buckets && a.tcp_timeout == b.tcp_timeout;
+           a.conntrack_lookup == b.conntrack_lookup && a.conntrack_timeout == b.conntrack_timeout &&
+           a.fast_path == b.fast_path && a.flow_buckets == b.flow_buckets &&
+           a.tcp_timeout == b.tcp_timeout;
 }
 
 bool runs_wanted_programs(const std::optional<ActualDatapath>& actual,
@@ -74,8 +74,7 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
     if (!runs_wanted_programs(actual, desired)) {
         plan.emplace_back(LoadPrograms{actual.has_value()});
     }
-    const SetDevices::Devices from{now.state.lan_devices, now.state.uplinks,
-                                   now.state.devices};
+    const SetDevices::Devices from{now.state.lan_devices, now.state.uplinks, now.state.devices};
     const SetDevices::Devices to{desired.lan_devices, desired.uplinks, desired.devices};
     if (from != to) {
         plan.emplace_back(SetDevices{from, to});

@@ -46,19 +46,19 @@ struct VerdictStatus {
 };
 
 struct FastPathStatus {
-    uint64_t flows = 0;    // with a lease, each direction of a connection being one
-    uint64_t hits = 0;     // packets that it forwarded
-    uint64_t misses = 0;   // packets of flows that it did not know, or not any more
-    uint64_t full = 0;     // flows that found no place
-    uint64_t capacity = 0; // places
-    uint64_t memory = 0;   // bytes
+    uint64_t flows = 0;                   // with a lease, each direction of a connection being one
+    uint64_t hits = 0;                    // packets that it forwarded
+    uint64_t misses = 0;                  // packets of flows that it did not know, or not any more
+    uint64_t full = 0;                    // flows that found no place
+    uint64_t capacity = 0;                // places
+    uint64_t memory = 0;                  // bytes
     std::vector<VerdictStatus> reasons{}; // why packets went the kernel's way
 };
 
 struct GatewayStatus {
     // "xdp", "tc", "classify", or "mixed" where devices differ; "down" where nothing is loaded.
     std::string datapath;
-    bool daemon = false;  // one is watching
+    bool daemon = false; // one is watching
     std::vector<UplinkStatus> uplinks{};
     std::vector<DeviceForwarding> devices{};
     FastPathStatus fast_path{};

@@ -30,7 +30,7 @@ Result<std::unique_ptr<KernelEvents>> KernelEvents::open(asio::io_context& conte
     auto routes = EventSocket::open(
         NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
                         RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
-                        RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
+                        RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_TC});
     auto nftables = EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
     if (!routes || !nftables) {
         return tl::unexpected(routes ? nftables.error() : routes.error());
@@ -83,6 +83,8 @@ void KernelEvents::judge(const nlmsghdr& message) {
     case RTM_DELRULE:
         judge_rule(message);
         break;
+    case RTM_NEWQDISC: // which of XDP and tc forwards may depend on it
+    case RTM_DELQDISC:
     case RTM_NEWNETCONF: // forwarding, reverse path filter and others of the settings of devices
         say(Urgency::soon);
         break;

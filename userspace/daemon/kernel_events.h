@@ -28,7 +28,7 @@ class KernelEvents {
   public:
     using OnEvent = std::function<void(Urgency)>;
 
-    // Links, their settings, addresses, routes and rules of both families, and the nftables table `inet TABLE`. What
+    // Links, their settings and qdiscs, addresses, routes and rules of both families, and the nftables table `inet TABLE`. What
     // comes from the netlink port `own_port` is our own doing and no event.
     static Result<std::unique_ptr<KernelEvents>>
     open(asio::io_context& context, const std::string& table, uint32_t own_port, OnEvent on_event);

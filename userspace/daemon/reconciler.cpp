@@ -69,9 +69,10 @@ tl::expected<Preparation, Refusal> Reconciler::prepare(Occasion occasion, const 
                        : refused(preparation.error());
 }
 
-tl::expected<Reconciler::Pass, Refusal>
-Reconciler::look_and_apply(Occasion occasion, const Config& config, const std::string& file,
-                           const Judge& judge) {
+tl::expected<Reconciler::Pass, Refusal> Reconciler::look_and_apply(Occasion occasion,
+                                                                   const Config& config,
+                                                                   const std::string& file,
+                                                                   const Judge& judge) {
     Pass done{};
     const auto preparation = prepare(occasion, config, file, judge, done);
     if (!preparation) {
@@ -109,6 +110,7 @@ tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, cons
     auto done = look_and_apply(occasion, config, file, judge);
     // Again for each device that would not have XDP, which is known only when it is asked.
     while (!done && gateway_.take_xdp_refusal()) {
+        spdlog::warn("{}: going on without XDP there", done.error().error.message);
         done = look_and_apply(occasion, config, file, judge);
     }
     return done;

@@ -94,10 +94,13 @@ Status Applier::put_back(const Attachment& at) {
 }
 
 // By now nothing new comes to the uplink: to go back to it would be worse than connections that stay.
+// The epoch ends before, so that packets come to the kernel, which resets them; and after, for what has
+// been learned of the connections until they were gone.
 void Applier::forget_connections(const ForgetConnections& action) {
-    const auto epoch = datapath_.end_epoch(action.id);
+    auto epoch = datapath_.end_epoch(action.id);
     const auto ended =
         end_connections(instance_, action.mark, action.mask, action.family, action.reset);
+    epoch = epoch.and_then([&] { return datapath_.end_epoch(action.id); });
     if (!epoch || !ended) {
         warnings_.push_back(fmt::format("uplink {}: its connections may go on: {}", action.uplink,
                                         ended ? epoch.error().message : ended.error().message));

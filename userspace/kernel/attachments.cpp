@@ -33,10 +33,16 @@ bpf_attach_type attach_type(const Attachment& attachment) {
 std::string notes(const std::string& directory, bool tcx) {
     return tcx ? links(directory) : filters(directory);
 }
+
+} // namespace
+
 std::string note_path(const std::string& directory, const Attachment& attachment) {
     return fmt::format("{}/{}-{}", notes(directory, attachment.tcx), pin_name(attachment.device),
                        attach_program(attachment.role));
 }
+
+namespace {
+
 std::string qdisc_path(const std::string& directory, std::string_view device, uint32_t ifindex) {
     return fmt::format("{}/{}@{}", qdiscs(directory), pin_name(device), ifindex);
 }
@@ -367,21 +373,6 @@ Result<std::vector<FoundAttachment>> find_attachments(const std::string& directo
         }
     }
     return found;
-}
-
-Result<uint32_t> own_xdp_program(const std::string& directory, const std::string& device,
-                                 uint32_t ifindex) {
-    const auto path = note_path(directory, {device, AttachRole::xdp, true});
-    for (const auto& pin : {path, unfinished(path)}) {
-        const auto link = link_query(pin);
-        if (!link) {
-            return tl::unexpected(link.error());
-        }
-        if (link->ifindex != 0 && link->ifindex == ifindex) {
-            return link->program_id;
-        }
-    }
-    return 0;
 }
 
 Status detach_all(const std::string& directory) {

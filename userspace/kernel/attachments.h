@@ -20,6 +20,9 @@
 
 namespace linkbal {
 
+// Where it is written down.
+std::string note_path(const std::string& directory, const Attachment& attachment);
+
 struct FoundAttachment {
     Attachment attachment;
     uint32_t program_id = 0; // 0: nothing is attached there any more
@@ -36,9 +39,6 @@ Status attach_to_device(const std::string& directory, const Attachment& attachme
 Result<Fd> attached_program(const std::string& directory, const Attachment& attachment);
 Status detach_from_device(const std::string& directory, const Attachment& attachment);
 Result<std::vector<FoundAttachment>> find_attachments(const std::string& directory);
-// The id of our XDP program on the device, 0 if there is none.
-Result<uint32_t> own_xdp_program(const std::string& directory, const std::string& device,
-                                 uint32_t ifindex);
 // All of them, and the directories.
 Status detach_all(const std::string& directory);
 

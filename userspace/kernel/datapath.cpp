@@ -13,8 +13,8 @@
 #include "kernel/datapath_settings.h"
 #include "kernel/device_maps.h"
 #include "kernel/interface_index.h"
-#include "kernel/link_details.h"
 #include "kernel/program_pins.h"
+#include "kernel/xdp_link.h"
 
 namespace linkbal {
 
@@ -144,25 +144,6 @@ bool uses_tcx(const ActualDatapath& actual) {
         }
     }
     return true;
-}
-
-// Many drivers take redirected frames only while they have a program: the question is asked with ours
-// there.
-Status attach_xdp(const std::string& directory, const Attachment& at, const Fd& program) {
-    const auto ifindex = interface_index(at.device);
-    const auto ours = ifindex ? own_xdp_program(directory, at.device, *ifindex) : ifindex;
-    if (!ours) {
-        return tl::unexpected(ours.error());
-    }
-    auto attached = attach_to_device(directory, at, program);
-    const auto receives = attached && *ours == 0 ? receives_redirects(*ifindex) : true;
-    if (attached && (!receives || !*receives)) {
-        (void)detach_from_device(directory, at); // the first error is the one to report
-        return receives ? Status(fail_errno(EOPNOTSUPP,
-                                            fmt::format("redirecting by XDP to {}", at.device)))
-                        : tl::unexpected(receives.error());
-    }
-    return attached;
 }
 
 } // namespace

@@ -16,14 +16,14 @@ namespace linkbal {
 namespace {
 
 lb_interface interface_entry(uint32_t ifindex, const DeviceEntry& entry) {
-    lb_interface interface{};
-    interface.ifindex = ifindex;
-    std::ranges::copy(entry.device.mtu, std::begin(interface.mtu));
-    std::ranges::copy(entry.device.mac, std::begin(interface.mac));
-    interface.uplink = static_cast<__u8>(entry.uplink);
-    interface.ethernet = entry.device.ethernet ? 1 : 0;
-    interface.xdp = entry.device.forwarding == Forwarding::xdp ? 1 : 0;
-    return interface;
+    lb_interface made{};
+    made.ifindex = ifindex;
+    std::ranges::copy(entry.device.mtu, std::begin(made.mtu));
+    std::ranges::copy(entry.device.mac, std::begin(made.mac));
+    made.uplink = static_cast<__u8>(entry.uplink);
+    made.ethernet = entry.device.ethernet ? 1 : 0;
+    made.xdp = entry.device.forwarding == Forwarding::xdp ? 1 : 0;
+    return made;
 }
 
 DatapathDevice device_value(std::string name, const lb_interface& interface, bool fast_path) {

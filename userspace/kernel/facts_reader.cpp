@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "kernel/attachments.h"
 #include "kernel/datapath.h"
 #include "kernel/features.h"
 #include "kernel/interfaces.h"
@@ -12,6 +11,7 @@
 #include "kernel/routes.h"
 #include "kernel/sysctl.h"
 #include "kernel/table_names.h"
+#include "kernel/xdp_link.h"
 
 namespace linkbal {
 
