@@ -9,7 +9,6 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include "core/address.h"
-#include "devices.h"
 #include "kernel/netlink.h"
 
 namespace linkbal::test {
@@ -90,7 +89,5 @@ Status add_conntrack(const ConntrackEntry& entry) {
     return socket ? socket->request(std::move(message), "adding a conntrack entry")
                   : tl::unexpected(socket.error());
 }
-
-void flush_conntrack() { command("conntrack -F >/dev/null 2>&1"); }
 
 } // namespace linkbal::test
