@@ -69,6 +69,7 @@ struct nf_conn {
 #define LB_CT_HELPER (1 << 13)
 #define LB_CT_OFFLOAD (1 << 14)
 #define LB_CT_HW_OFFLOAD (1 << 15)
+#define LB_CT_TCP_SYN_RECV 2
 #define LB_CT_TCP_ESTABLISHED 3
 
 /* Its extensions' places, 0 for those that a connection does not have: NF_CT_EXT_HELPER. */
@@ -145,8 +146,8 @@ static __always_inline void lb_copy_tuple(__u32 family, const struct nf_conntrac
     port[1] = tuple->dst.u.all;
 }
 
-/* True where every packet is translated alike, whatever is in it, and nothing is about to end. */
-static __always_inline bool lb_is_established(const struct nf_conn* ct, __u32 protocol) {
+/* True where every packet is translated alike, whatever is in it, and answers have come. */
+static __always_inline bool lb_is_plain(const struct nf_conn* ct) {
     const unsigned long needed = LB_CT_SEEN_REPLY | LB_CT_CONFIRMED;
     const unsigned long others =
         LB_CT_SEQ_ADJUST | LB_CT_DYING | LB_CT_HELPER | LB_CT_OFFLOAD | LB_CT_HW_OFFLOAD;
@@ -154,10 +155,7 @@ static __always_inline bool lb_is_established(const struct nf_conn* ct, __u32 pr
         return false;
     }
     const struct nf_ct_ext* extensions = ct->ext;
-    if (extensions && extensions->offset[LB_CT_EXT_HELPER] != 0) {
-        return false;
-    }
-    return protocol != IPPROTO_TCP || ct->proto.tcp.state == LB_CT_TCP_ESTABLISHED;
+    return !extensions || extensions->offset[LB_CT_EXT_HELPER] == 0;
 }
 
 #endif

@@ -31,7 +31,7 @@ static __always_inline const struct lb_device* lb_device(__u32 ifindex) {
     return bpf_map_lookup_elem(&devices, &ifindex);
 }
 
-/* What tc has forwarded by itself. */
+/* What tc has forwarded, and counted, by itself. */
 static __always_inline bool lb_is_fast(const struct __sk_buff* skb) {
     return settings.fast_path && skb->tc_index == settings.tag;
 }
@@ -43,7 +43,6 @@ static __always_inline void lb_count_sent(const struct __sk_buff* skb, __u32 upl
     if (counters) {
         counters->tx_packets += lb_segments(skb);
         counters->tx_bytes += skb->wire_len;
-        counters->fast += lb_is_fast(skb) ? lb_segments(skb) : 0;
     }
 }
 
@@ -52,7 +51,6 @@ static __always_inline void lb_count_received(const struct __sk_buff* skb, __u32
     if (counters) {
         counters->rx_packets += lb_segments(skb);
         counters->rx_bytes += skb->wire_len;
-        counters->fast += lb_is_fast(skb) ? lb_segments(skb) : 0;
     }
 }
 

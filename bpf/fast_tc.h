@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The fast path in tc, where XDP does not fit. It runs behind GRO, so bulk TCP comes in pieces of
- * 64 kB, and what it sends passes the qdisc and the programs at egress, which count it.
+ * 64 kB, and what it sends passes the qdisc and the programs at egress.
  */
 #ifndef LINKBAL_BPF_FAST_TC_H
 #define LINKBAL_BPF_FAST_TC_H
@@ -23,6 +23,13 @@ static __always_inline __u32 lb_priority(__u8 tos) {
 static __always_inline __u32 lb_segment_size(const struct __sk_buff* skb,
                                              const struct lb_view* view) {
     return skb->gso_size ? view->headers + skb->gso_size : view->length;
+}
+
+/* On the wire, each segment with its headers, as the kernel counts it (qdisc_pkt_len_init()). */
+static __always_inline __u32 lb_wire_size(const struct __sk_buff* skb, const struct lb_view* view,
+                                          const struct lb_way* way) {
+    const __u32 link = way->out->ethernet ? sizeof(struct ethhdr) : 0;
+    return link + view->length + (lb_segments(skb) - 1) * (link + view->headers);
 }
 
 static __always_inline struct lb_frame lb_tc_frame(const struct __sk_buff* skb, __u32 link) {
@@ -112,14 +119,14 @@ static __always_inline enum lb_fast lb_tc_forward(struct __sk_buff* skb, __u32 f
         return reason;
     }
     const struct lb_arrival arrival = {.ifindex = skb->ifindex,
-                                       .frame_size = sizeof(struct ethhdr) + view.length,
                                        .mtu_size = lb_segment_size(skb, &view)};
     struct lb_way way;
     reason = lb_judge(family, &view, &arrival, &way);
     if (reason != LB_FAST_FORWARDED) {
         return reason;
     }
-    if (!lb_count_flow(family, &way, lb_segments(skb), skb->len)) {
+    const __u32 size = lb_wire_size(skb, &view, &way);
+    if (!lb_count_flow(family, &way, lb_segments(skb), size)) {
         return LB_FAST_MISS;
     }
     if (!lb_tc_reshape(skb, link, view.length, &way)) {
@@ -130,6 +137,7 @@ static __always_inline enum lb_fast lb_tc_forward(struct __sk_buff* skb, __u32 f
         return LB_FAST_MALFORMED;
     }
     lb_tc_label(skb, family, &view, &way);
+    lb_count_way(&way, lb_segments(skb), size);
     *action = bpf_redirect(way.out->ifindex, 0);
     return LB_FAST_FORWARDED;
 }

@@ -5,21 +5,6 @@
 
 #include "rewrite.h"
 
-static __always_inline void lb_count_way(const struct lb_way* way, __u32 bytes) {
-    struct lb_uplink_counters* counters = bpf_map_lookup_elem(&uplink_counters, &way->uplink);
-    if (!counters) {
-        return;
-    }
-    counters->fast++;
-    if (way->out->uplink != LB_NO_UPLINK) {
-        counters->tx_packets++;
-        counters->tx_bytes += bytes;
-    } else {
-        counters->rx_packets++;
-        counters->rx_bytes += bytes;
-    }
-}
-
 /* Short frames come padded to 60 bytes; the kernel cuts that off, and the next device pads again. */
 static __always_inline bool lb_xdp_trim(struct xdp_md* ctx, __u32 excess) {
     return excess == 0 || bpf_xdp_adjust_tail(ctx, -(int)excess) == 0;
@@ -56,10 +41,9 @@ static __always_inline enum lb_fast lb_xdp_forward(struct xdp_md* ctx, __u32 fam
     if (reason != LB_FAST_FORWARDED) {
         return reason;
     }
-    const struct lb_arrival arrival = {.ifindex = ctx->ingress_ifindex,
-                                       .mac = ethernet->h_dest,
-                                       .frame_size = sizeof(*ethernet) + view.length,
-                                       .mtu_size = view.length};
+    const struct lb_arrival arrival = {
+        .ifindex = ctx->ingress_ifindex, .mac = ethernet->h_dest, .mtu_size = view.length};
+    const __u32 size = sizeof(*ethernet) + view.length; /* as it will leave */
     struct lb_way way;
     reason = lb_judge(family, &view, &arrival, &way);
     if (reason != LB_FAST_FORWARDED) {
@@ -68,13 +52,13 @@ static __always_inline enum lb_fast lb_xdp_forward(struct xdp_md* ctx, __u32 fam
     if (!way.out->xdp || bpf_redirect_map(&redirects, way.slot, XDP_PASS) != XDP_REDIRECT) {
         return LB_FAST_NO_REDIRECT;
     }
-    if (!lb_count_flow(family, &way, 1, arrival.frame_size)) {
+    if (!lb_count_flow(family, &way, 1, size)) {
         return LB_FAST_MISS;
     }
     if (!lb_xdp_trim(ctx, frame.size - view.length) || !lb_xdp_write(ctx, family, &view, &way)) {
         return LB_FAST_MALFORMED;
     }
-    lb_count_way(&way, arrival.frame_size);
+    lb_count_way(&way, 1, size);
     return LB_FAST_FORWARDED;
 }
 

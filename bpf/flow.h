@@ -86,14 +86,23 @@ static __always_inline void lb_copy_words(__u32* to, const __u32* from, __u32 wo
     }
 }
 
-static __always_inline __u32 lb_key_index(__u32 family, const struct lb_key* key) {
-    return lb_flow_index(key->word, lb_tuple_words(family), key->protocol,
-                         settings.flow_buckets[family], settings.hash_seed);
+static __always_inline __u64 lb_key_hash(__u32 family, const struct lb_key* key) {
+    return lb_flow_hash(key->word, lb_tuple_words(family), key->protocol, settings.hash_seed);
 }
 
-/* The `way`th place that is looked at from `index` on. */
-static __always_inline __u32 lb_place(__u32 index, __u32 way) {
-    return (index & ~(LB_WAYS - 1)) | ((index + way) & (LB_WAYS - 1));
+static __always_inline __u32 lb_first_place(__u32 family, __u64 hash) {
+    return lb_flow_index(hash, settings.flow_buckets[family]);
+}
+
+/* The `way`th place that is looked at from the first one on. */
+static __always_inline __u32 lb_place(__u32 first, __u32 way) {
+    return (first & ~(LB_WAYS - 1)) | ((first + way) & (LB_WAYS - 1));
+}
+
+static __always_inline struct lb_tags* lb_tags(__u32 family, __u32 place) {
+    const __u32 bucket = place / LB_WAYS;
+    return family == LB_IPV4 ? bpf_map_lookup_elem(&tags_ipv4, &bucket)
+                             : bpf_map_lookup_elem(&tags_ipv6, &bucket);
 }
 
 static __always_inline bool lb_is_entry_of(__u32 family, void* entry, const struct lb_key* key) {
@@ -102,25 +111,42 @@ static __always_inline bool lb_is_entry_of(__u32 family, void* entry, const stru
            flow->protocol == key->protocol;
 }
 
-/* The entry of `key` and its version; NULL where there is none. */
-static __always_inline void* lb_find(__u32 family, const struct lb_key* key,
-                                     union lb_version_bits* version) {
-    const __u32 index = lb_key_index(family, key);
-    version->word = 0;
-#pragma clang loop unroll(full)
-    for (__u32 way = 0; way < LB_WAYS; way++) {
-        void* entry = lb_entry(family, lb_place(index, way));
-        if (!entry) {
-            return NULL;
+/* The entry at a place and its version, if it is that of `key`. */
+static __always_inline void* lb_find_at(__u32 family, __u32 place, const struct lb_key* key,
+                                        union lb_version_bits* version) {
+    void* entry = lb_entry(family, place);
+    if (!entry) {
+        return NULL;
+    }
+    *version = lb_read_version(entry);
+    entry = lb_behind(entry, version->word);
+    return lb_is_entry_of(family, entry, key) && !lb_is_being_written(*version) ? entry : NULL;
+}
+
+static __always_inline void* lb_find_by_tags(__u32 family, __u64 hash, const struct lb_key* key,
+                                             union lb_version_bits* version) {
+    const __u32 first = lb_first_place(family, hash);
+    const struct lb_tags* tags = lb_tags(family, first);
+    const __u8 tag = lb_flow_tag(hash);
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; tags && way < LB_WAYS; way++) {
+        const __u32 place = lb_place(first, way);
+        if (LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]) != tag) {
+            continue;
         }
-        const union lb_version_bits bits = lb_read_version(entry);
-        entry = lb_behind(entry, bits.word);
-        if (lb_is_entry_of(family, entry, key)) {
-            *version = bits;
-            return lb_is_being_written(bits) ? NULL : entry;
+        void* entry = lb_find_at(family, place, key, version);
+        if (entry) {
+            return entry;
         }
     }
     return NULL;
+}
+
+/* The entry of `key` and its version; NULL where there is none. Most flows are at their first place. */
+static __always_inline void* lb_find(__u32 family, __u64 hash, const struct lb_key* key,
+                                     union lb_version_bits* version) {
+    void* entry = lb_find_at(family, lb_first_place(family, hash), key, version);
+    return entry ? entry : lb_find_by_tags(family, hash, key, version);
 }
 
 /* How the answers to packets that leave as `to` come. */
@@ -133,12 +159,17 @@ static __always_inline void lb_reverse(__u32 family, const __u32* to, struct lb_
 
 static __always_inline __u64* lb_lease_word(struct lb_flow* flow) { return (__u64*)&flow->lease; }
 
-/* Whoever has the same key: two CPUs may have learned a flow at the same time. */
+/* Every entry with this key: two CPUs may have learned a flow at the same time. */
 static __always_inline void lb_end_flow(__u32 family, const struct lb_key* key) {
-    const __u32 index = lb_key_index(family, key);
+    const __u64 hash = lb_key_hash(family, key);
+    const __u32 first = lb_first_place(family, hash);
+    const struct lb_tags* tags = lb_tags(family, first);
+    const __u8 tag = lb_flow_tag(hash);
 #pragma clang loop unroll(disable)
-    for (__u32 way = 0; way < LB_WAYS; way++) {
-        void* entry = lb_entry(family, lb_place(index, way));
+    for (__u32 way = 0; tags && way < LB_WAYS; way++) {
+        const __u32 place = lb_place(first, way);
+        void* entry =
+            LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]) == tag ? lb_entry(family, place) : NULL;
         if (entry && lb_is_entry_of(family, entry, key)) {
             *(volatile __u64*)lb_lease_word(entry) = 0;
         }

@@ -11,9 +11,8 @@
 /* How a packet came. */
 struct lb_arrival {
     __u32 ifindex;
-    const __u8* mac;  /* destination of its frame; NULL if the kernel has judged that already */
-    __u32 frame_size; /* as it will leave, link-layer header included */
-    __u32 mtu_size;   /* IP packet, or the largest segment of it */
+    const __u8* mac; /* destination of its frame; NULL if the kernel has judged that already */
+    __u32 mtu_size;  /* IP packet, or the largest segment of it */
 };
 
 /* What the kernel would make of it. */
@@ -48,11 +47,15 @@ static __always_inline bool lb_is_for_us(const struct lb_flow* flow,
  * A connection that begins or ends is conntrack's, in both directions. What leaves as `to` is answered
  * by the other entry.
  */
-static __always_inline void lb_end_both(__u32 family, const struct lb_key* key, void* entry) {
-    struct lb_key back = {.protocol = key->protocol};
-    lb_reverse(family, lb_to(family, entry), &back);
-    lb_end_flow(family, key);
-    lb_end_flow(family, &back);
+static __always_inline void lb_end_connection(__u32 family, __u64 hash, const struct lb_key* key) {
+    union lb_version_bits version = {.word = 0};
+    void* entry = lb_find_by_tags(family, hash, key, &version);
+    if (entry) {
+        struct lb_key back = {.protocol = key->protocol};
+        lb_reverse(family, lb_to(family, entry), &back);
+        lb_end_flow(family, key);
+        lb_end_flow(family, &back);
+    }
 }
 
 /* Everything but the lease. */
@@ -97,13 +100,13 @@ static __always_inline void lb_read_way(__u32 family, struct lb_flow* flow, stru
 /* LB_FAST_FORWARDED: `way` says where to, if lb_count_flow() agrees. */
 static __always_inline enum lb_fast lb_judge(__u32 family, const struct lb_view* view,
                                              const struct lb_arrival* arrival, struct lb_way* way) {
-    struct lb_flow* flow = lb_find(family, &view->key, &way->version);
+    const __u64 hash = lb_key_hash(family, &view->key);
+    way->version.word = 0;
     if (!lb_is_ordinary(view)) {
-        if (flow) {
-            lb_end_both(family, &view->key, flow);
-        }
+        lb_end_connection(family, hash, &view->key);
         return LB_FAST_TCP_FLAGS;
     }
+    struct lb_flow* flow = lb_find(family, hash, &view->key, &way->version);
     if (!flow) {
         return LB_FAST_MISS;
     }
@@ -132,6 +135,22 @@ static __always_inline bool lb_count_flow(__u32 family, const struct lb_way* way
     flow->packets += packets;
     flow->bytes += bytes;
     return true;
+}
+
+/* By the uplink, which is where it leaves or where it came by. */
+static __always_inline void lb_count_way(const struct lb_way* way, __u32 packets, __u32 bytes) {
+    struct lb_uplink_counters* counters = bpf_map_lookup_elem(&uplink_counters, &way->uplink);
+    if (!counters) {
+        return;
+    }
+    counters->fast += packets;
+    if (way->out->uplink != LB_NO_UPLINK) {
+        counters->tx_packets += packets;
+        counters->tx_bytes += bytes;
+    } else {
+        counters->rx_packets += packets;
+        counters->rx_bytes += bytes;
+    }
 }
 
 static __always_inline void lb_count_fast(enum lb_fast reason, __u32 bytes) {

@@ -18,6 +18,7 @@ struct lb_lesson {
     __u16 ingress, egress;
     __u8 uplink;
     __u8 ttl, dscp;
+    bool opening; /* a SYN-ACK's: no lease yet */
     __u32 epoch;
     __u32 longest; /* lease, in ticks */
 };
@@ -64,6 +65,17 @@ static __always_inline void lb_write_flow(__u32 family, struct lb_flow* flow,
     flow->uplink = lesson->uplink;
 }
 
+/*
+ * The SYN-ACK shows what the kernel makes of a server's packets before any of them may be forwarded
+ * without it. The client's ACK, which establishes the connection, then gives a lease to both directions
+ * (lb_lease_answers()). Until then the lease has ended when it was noted.
+ */
+static __always_inline union lb_lease_bits lb_first_lease(const struct lb_lesson* lesson,
+                                                          __u32 now) {
+    const union lb_lease_bits noted = {.lease = {.end = now, .epoch = lesson->epoch}};
+    return lesson->opening ? noted : lb_new_lease(now, lesson->longest, lesson->epoch);
+}
+
 static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool same_flow,
                                        const struct lb_lesson* lesson, __u32 now) {
     volatile __u64* lease_word = lb_lease_word(flow);
@@ -79,14 +91,14 @@ static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool 
     version.version.ttl = lesson->ttl;
     version.version.dscp = lesson->dscp;
     lb_end_writing(flow, version);
-    *lease_word = lb_new_lease(now, lesson->longest, lesson->epoch).word;
+    *lease_word = lb_first_lease(lesson, now).word;
 }
 
 /* The packets of a flow may have other MAC addresses now, or leave by another device. */
 static __always_inline void lb_learn_again(__u32 family, struct lb_flow* flow,
                                            const struct lb_lesson* lesson, __u32 now) {
     const __u64 seen = LB_READ_ONCE(*lb_lease_word(flow));
-    if (lb_is_learned(family, flow, lesson)) {
+    if (!lesson->opening && lb_is_learned(family, flow, lesson)) {
         lb_renew(flow, seen, lesson, now);
         return;
     }
@@ -101,38 +113,85 @@ static __always_inline void lb_count_full(void) {
     }
 }
 
-/* Into the place that the flow has, or the first one that nobody needs any more. */
-static __always_inline void lb_remember(__u32 family, const struct lb_lesson* lesson) {
-    const __u32 index = lb_key_index(family, &lesson->from);
+/* A place that nobody needs any more, or never has. */
+static __always_inline bool lb_is_spare(__u32 family, __u32 place, __u8 tag, __u32 now) {
+    if (tag == 0) {
+        return true;
+    }
+    struct lb_flow* flow = lb_entry(family, place);
+    const union lb_lease_bits bits = {.word = flow ? LB_READ_ONCE(*lb_lease_word(flow)) : 0};
+    return flow && lb_lease_left(bits.lease, now) == 0;
+}
+
+static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* tags, __u8 tag,
+                                    const struct lb_lesson* lesson, __u32 now) {
+    struct lb_flow* flow = lb_entry(family, place);
+    if (flow) {
+        tags->way[place & (LB_WAYS - 1)] = tag;
+        lb_rewrite(family, flow, false, lesson, now);
+    }
+}
+
+/* Into the place that the flow has, or the first spare one; true if it is new. */
+static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* lesson) {
+    const __u64 hash = lb_key_hash(family, &lesson->from);
+    const __u32 first = lb_first_place(family, hash);
+    const __u8 tag = lb_flow_tag(hash);
     const __u32 now = lb_tick();
-    struct lb_flow* spare = NULL;
+    const __u32 none = 0xffffffff;
+    __u32 spare = none;
     bool known = false;
+    struct lb_tags* tags = lb_tags(family, first);
+    if (!tags) {
+        return false;
+    }
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < LB_WAYS; way++) {
-        struct lb_flow* flow = lb_entry(family, lb_place(index, way));
-        if (!flow) {
-            return;
-        }
-        const union lb_lease_bits bits = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
-        if (lb_is_entry_of(family, flow, &lesson->from)) {
+        const __u32 place = lb_place(first, way);
+        const __u8 there = LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]);
+        struct lb_flow* flow = there == tag ? lb_entry(family, place) : NULL;
+        if (flow && lb_is_entry_of(family, flow, &lesson->from)) {
             if (known) { /* two CPUs have learned it at the same time */
                 *(volatile __u64*)lb_lease_word(flow) = 0;
             } else {
                 lb_learn_again(family, flow, lesson, now);
             }
             known = true;
-        } else if (!spare && lb_lease_left(bits.lease, now) == 0) {
-            spare = flow;
+        } else if (spare == none && lb_is_spare(family, place, there, now)) {
+            spare = place;
         }
     }
     if (known) {
-        return;
+        return false;
     }
-    if (spare) {
-        lb_rewrite(family, spare, false, lesson, now);
+    if (spare != none) {
+        lb_fill(family, spare, tags, tag, lesson, now);
     } else {
         lb_count_full();
     }
+    return spare != none;
+}
+
+/* What a SYN-ACK has noted of the other direction, if that was just now and nothing has ended since. */
+static __always_inline void lb_lease_answers(__u32 family, const struct lb_lesson* lesson) {
+    struct lb_key back = {.protocol = lesson->to.protocol};
+    struct lb_key client = {.protocol = lesson->to.protocol};
+    union lb_version_bits version = {.word = 0};
+    lb_reverse(family, lesson->to.word, &back);
+    lb_reverse(family, lesson->from.word, &client);
+    struct lb_flow* flow = lb_find_by_tags(family, lb_key_hash(family, &back), &back, &version);
+    if (!flow) {
+        return;
+    }
+    const union lb_lease_bits seen = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
+    const __u32 now = lb_tick();
+    if (seen.lease.end == 0 || now - seen.lease.end > settings.ticks_per_second ||
+        seen.lease.epoch != (__u16)lesson->epoch ||
+        !lb_words_equal(lb_to(family, flow), client.word, lb_tuple_words(family))) {
+        return;
+    }
+    const union lb_lease_bits next = lb_new_lease(now, lesson->longest, lesson->epoch);
+    __sync_val_compare_and_swap(lb_lease_word(flow), seen.word, next.word);
 }
 
 /* Three quarters of what conntrack has left for the connection: so it can't end before the lease. */
@@ -153,11 +212,17 @@ static __always_inline void lb_keep_alive(struct nf_conn* ct, __u32 protocol) {
     }
 }
 
+static __always_inline bool lb_is_for_fast_path(const struct nf_conn* ct,
+                                                const struct lb_lesson* lesson) {
+    const __u8 state = lesson->opening ? LB_CT_TCP_SYN_RECV : LB_CT_TCP_ESTABLISHED;
+    return lb_is_plain(ct) && lb_mark_uplink(ct->mark) == lesson->uplink &&
+           (lesson->to.protocol != IPPROTO_TCP || ct->proto.tcp.state == state);
+}
+
 /* Fills in what conntrack knows; false if this connection is none for the fast path. */
-static __always_inline bool lb_ask_conntrack(struct __sk_buff* skb, __u32 family, bool ordinary,
+static __always_inline bool lb_ask_conntrack(struct __sk_buff* skb, __u32 family,
                                              struct lb_lesson* lesson) {
     struct lb_key answer = {};
-    struct lb_key other = {};
     lb_reverse(family, lesson->to.word, &answer);
     struct lb_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .protocol = lesson->to.protocol};
     struct nf_conn* ct = bpf_skb_ct_lookup(skb, (struct bpf_sock_tuple*)&answer,
@@ -165,26 +230,34 @@ static __always_inline bool lb_ask_conntrack(struct __sk_buff* skb, __u32 family
     if (!ct) {
         return false;
     }
-    lesson->from.protocol = other.protocol = lesson->to.protocol;
+    lesson->from.protocol = lesson->to.protocol;
     if (opts.direction) {
         lb_copy_tuple(family, &ct->tuplehash[0].tuple, &lesson->from);
-        lb_copy_tuple(family, &ct->tuplehash[1].tuple, &other);
     } else {
         lb_copy_tuple(family, &ct->tuplehash[1].tuple, &lesson->from);
-        lb_copy_tuple(family, &ct->tuplehash[0].tuple, &other);
     }
-    const bool good = ordinary && lb_is_established(ct, lesson->to.protocol) &&
-                      lb_mark_uplink(ct->mark) == lesson->uplink;
-    if (good) {
+    const bool good = lb_is_for_fast_path(ct, lesson);
+    if (good && !lesson->opening) {
         lb_keep_alive(ct, lesson->to.protocol);
         lesson->longest = lb_longest_lease(ct);
     }
     bpf_ct_release(ct);
     if (!good) {
+        answer.protocol = lesson->to.protocol;
         lb_end_flow(family, &lesson->from);
-        lb_end_flow(family, &other);
+        lb_end_flow(family, &answer);
     }
     return good;
+}
+
+/*
+ * The packet has ended both directions when it came in, and what was on its way to egress then may have
+ * begun one anew: conntrack did not yet know of the end.
+ */
+static __always_inline void lb_end_again(__u32 family, const struct lb_view* view) {
+    struct lb_key back = {.protocol = view->key.protocol};
+    lb_reverse(family, view->key.word, &back);
+    lb_end_connection(family, lb_key_hash(family, &back), &back);
 }
 
 /* Decrypted packets are not to be mistaken for those that come in clear text. */
@@ -225,26 +298,30 @@ static __always_inline void lb_learn_family(struct __sk_buff* skb, __u32 family,
     if (lb_view(family, &frame, &view) != LB_FAST_FORWARDED) {
         return;
     }
-    if (view.key.protocol == IPPROTO_TCP && (view.flags & LB_TCP_SYN)) {
-        return; /* judged where it came in; nothing can be established yet */
+    lesson->opening = lb_is_syn_ack(&view);
+    if (!lesson->opening && !lb_is_ordinary(&view)) {
+        lb_end_again(family, &view);
+        return;
     }
     lesson->to = view.key;
     lesson->ttl = view.ttl;
     lesson->dscp = view.dscp;
-    if (!lb_ask_conntrack(skb, family, lb_is_ordinary(&view), lesson)) {
+    if (!lb_ask_conntrack(skb, family, lesson) || lb_was_encrypted(skb)) {
         return;
     }
     lb_copy_mac(skb, out, lesson->mac);
     lb_check_interface(skb, family, out);
-    lb_remember(family, lesson);
+    if (lb_remember(family, lesson) && view.key.protocol == IPPROTO_TCP && !lesson->opening) {
+        lb_lease_answers(family, lesson);
+    }
 }
 
-/* A packet that came in by `in` and leaves by `out`, one of which is an uplink. */
-static __always_inline void lb_learn(struct __sk_buff* skb, const struct lb_device* in,
-                                     const struct lb_device* out) {
+/* A packet that came in by `in` and leaves by `out`, one of which is an uplink. Not inlined, for its stack. */
+static __noinline void lb_learn(struct __sk_buff* skb, const struct lb_device* in,
+                                const struct lb_device* out) {
     struct lb_interface* interface = bpf_map_lookup_elem(&interfaces, &out->slot);
     const __u32 uplink = in->uplink ? in->uplink : out->uplink;
-    if (!interface || skb->tc_index == settings.tag || lb_was_encrypted(skb)) {
+    if (!interface) {
         return;
     }
     struct lb_lesson lesson = {

@@ -51,10 +51,16 @@ int lb_fast_raw(struct __sk_buff* skb) {
 SEC("xdp")
 int lb_fast_xdp(struct xdp_md* ctx) { return lb_xdp(ctx); }
 
-/* Uplink device, egress. ingress_ifindex is 0 in what the gateway itself sends. */
+/* What egress counts: what the kernel has forwarded. ingress_ifindex is 0 in what the gateway itself
+ * sends. */
+static __always_inline bool lb_is_kernels(const struct __sk_buff* skb) {
+    return skb->ingress_ifindex && !lb_is_fast(skb);
+}
+
+/* Uplink device, egress. */
 SEC("tc")
 int lb_count_tx(struct __sk_buff* skb) {
-    const struct lb_device* out = skb->ingress_ifindex ? lb_device(skb->ifindex) : NULL;
+    const struct lb_device* out = lb_is_kernels(skb) ? lb_device(skb->ifindex) : NULL;
     if (!out || out->uplink == LB_NO_UPLINK) {
         return TC_ACT_UNSPEC;
     }
@@ -69,7 +75,7 @@ int lb_count_tx(struct __sk_buff* skb) {
 /* LAN device, egress. */
 SEC("tc")
 int lb_count_rx(struct __sk_buff* skb) {
-    const struct lb_device* in = skb->ingress_ifindex ? lb_device(skb->ingress_ifindex) : NULL;
+    const struct lb_device* in = lb_is_kernels(skb) ? lb_device(skb->ingress_ifindex) : NULL;
     if (!in || in->uplink == LB_NO_UPLINK) {
         return TC_ACT_UNSPEC;
     }

@@ -157,4 +157,10 @@ static __always_inline bool lb_is_ordinary(const struct lb_view* view) {
            (view->flags & (special | LB_TCP_ACK)) == LB_TCP_ACK;
 }
 
+static __always_inline bool lb_is_syn_ack(const struct lb_view* view) {
+    const __u8 special = LB_TCP_FIN | LB_TCP_SYN | LB_TCP_RST | LB_TCP_ACK;
+    return view->key.protocol == IPPROTO_TCP &&
+           (view->flags & special) == (LB_TCP_SYN | LB_TCP_ACK);
+}
+
 #endif

@@ -17,6 +17,7 @@
  *   redirects         DEVMAP               slot -> __u32 ifindex; where XDP may send to
  *   flows_ipv4, flows_ipv6                 ARRAY, can be mapped; struct lb_flow4, struct lb_flow6: the
  *                                          flow cache, settings.flow_buckets buckets of LB_WAYS each
+ *   tags_ipv4, tags_ipv6                   ARRAY, bucket -> struct lb_tags; what may be in it
  *   lease             ARRAY[1]             struct lb_lease_control; how long leases are at present
  *   uplinks           ARRAY[LB_UPLINK_IDS] struct lb_uplink; names and weights for readers
  *   uplink_counters   PERCPU_ARRAY         uplink id -> struct lb_uplink_counters
@@ -214,6 +215,12 @@ enum lb_fast {
  * round in the bucket, that was free.
  */
 #define LB_WAYS 8u
+
+/* By place, lb_flow_tag() of the flow there, or 0 where there has never been one: a flow that is not in
+ * the cache is found missing without a look at its bucket, which is seldom in the processor's caches. */
+struct lb_tags {
+    __u8 way[LB_WAYS];
+};
 
 /* Addresses and ports in network byte order, as they lie in a packet without options. */
 struct lb_tuple4 {

@@ -142,15 +142,23 @@ LB_INLINE __u64 lb_flow_mix(__u64 hash, __u64 word) {
 }
 
 /* `word` are the `words` 32-bit words of a struct lb_tuple4 or lb_tuple6, an odd number of them. */
-LB_INLINE __u32 lb_flow_index(const __u32* word, __u32 words, __u32 protocol, __u32 buckets,
-                              __u32 seed) {
+LB_INLINE __u64 lb_flow_hash(const __u32* word, __u32 words, __u32 protocol, __u32 seed) {
     __u64 hash = seed;
     for (__u32 i = 0; i + 1 < words; i += 2) {
         hash = lb_flow_mix(hash, word[i] | (__u64)word[i + 1] << 32);
     }
-    hash = lb_flow_mix(hash, word[words - 1] | (__u64)protocol << 32);
-    /* A range without division (Lemire, "Fast random integer generation in an interval", 2019). */
+    return lb_flow_mix(hash, word[words - 1] | (__u64)protocol << 32);
+}
+
+/* A range without division (Lemire, "Fast random integer generation in an interval", 2019). */
+LB_INLINE __u32 lb_flow_index(__u64 hash, __u32 buckets) {
     return (__u32)((hash >> 32) * buckets >> 32) * LB_WAYS + ((__u32)hash & (LB_WAYS - 1));
+}
+
+/* In struct lb_tags; never 0. */
+LB_INLINE __u8 lb_flow_tag(__u64 hash) {
+    const __u8 tag = (__u8)(hash >> 8);
+    return tag ? tag : 1;
 }
 
 #endif

@@ -52,7 +52,10 @@ Status add_conntrack(const ConntrackEntry& entry) {
     NetlinkMessage message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
                            NLM_F_CREATE | NLM_F_EXCL, header);
     tuple(message, CTA_TUPLE_ORIG, from, to, entry.protocol);
-    tuple(message, CTA_TUPLE_REPLY, to, from, entry.protocol);
+    const End seen_as = entry.nat_source.empty()
+                            ? from
+                            : End{IpAddress::parse(entry.nat_source).value(), entry.nat_port};
+    tuple(message, CTA_TUPLE_REPLY, to, seen_as, entry.protocol);
     raw(message, CTA_TIMEOUT, htonl(600));
     raw(message, CTA_MARK, htonl(entry.mark));
     raw(message, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));

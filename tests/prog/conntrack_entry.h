@@ -15,6 +15,9 @@ struct ConntrackEntry {
     uint16_t source_port = 40000;
     uint16_t destination_port = 443;
     uint32_t mark = 0;
+    // The source as the other end sees it; empty: as it is.
+    std::string_view nat_source{};
+    uint16_t nat_port = 0;
 };
 
 // Makes conntrack know a connection that never was.

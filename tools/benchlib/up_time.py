@@ -5,7 +5,7 @@ import statistics
 import time
 
 from .contenders import configuration_file, linkbal_command, linkbal_configuration, linkbal_down
-from .lab import Lab, run
+from .lab import IPV4, Lab, run
 
 REPEATS = 5
 
@@ -17,7 +17,7 @@ def timed(command):
 
 
 def measure_one(uplinks):
-    with Lab(f"up{uplinks}", uplinks) as lab:
+    with Lab(f"up{uplinks}", uplinks, (IPV4,)) as lab:
         configuration_file(lab).write_text(linkbal_configuration(lab, "classify"))
         first, again = [], []
         try:

@@ -2,15 +2,16 @@
 /*
  * The frame that the generator writes and the receiver recognises. Shared by BPF C and C++.
  *
- * 60 bytes are the shortest Ethernet frame (without its check sequence). A flow is a number; source
- * address, destination address and source port are made from it, so that every flow below
- * PKTGEN_MAX_FLOWS is a connection of its own.
+ * 60 bytes are the shortest Ethernet frame (without its check sequence); 70 the shortest that hold
+ * IPv6 and the same two numbers. A flow is a number; source address, destination address and source
+ * port are made from it, so that every flow below PKTGEN_MAX_FLOWS is a connection of its own.
  */
 #ifndef LINKBAL_PKTGEN_FRAME_H
 #define LINKBAL_PKTGEN_FRAME_H
 
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/types.h>
 #include <linux/udp.h>
 
@@ -29,14 +30,30 @@
 #define PKTGEN_FIRST_PORT 1024u
 #define PKTGEN_MAX_FLOWS 4000000u
 
-struct pktgen_frame {
+struct pktgen_payload {
+    __u32 magic;
+    __u32 flow;
+} __attribute__((packed));
+
+struct pktgen_frame4 {
     struct ethhdr ethernet;
     struct iphdr ip;
     struct udphdr udp;
-    __u32 magic;
-    __u32 flow;
+    struct pktgen_payload payload;
     __u8 padding[10];
 } __attribute__((packed));
+
+struct pktgen_frame6 {
+    struct ethhdr ethernet;
+    struct ipv6hdr ip;
+    struct udphdr udp;
+    struct pktgen_payload payload;
+} __attribute__((packed));
+
+union pktgen_frame {
+    struct pktgen_frame4 ipv4;
+    struct pktgen_frame6 ipv6;
+};
 
 struct pktgen_counters {
     __u64 packets;
@@ -44,9 +61,12 @@ struct pktgen_counters {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(struct pktgen_frame) == 60, "the shortest Ethernet frame");
+#define PKTGEN_ASSERT(condition, text) static_assert(condition, text)
 #else
-_Static_assert(sizeof(struct pktgen_frame) == 60, "the shortest Ethernet frame");
+#define PKTGEN_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
+
+PKTGEN_ASSERT(sizeof(struct pktgen_frame4) == 60, "the shortest Ethernet frame");
+PKTGEN_ASSERT(sizeof(struct pktgen_frame6) == 70, "the shortest that holds the payload");
 
 #endif

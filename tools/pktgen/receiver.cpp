@@ -59,6 +59,8 @@ uint64_t Receiver::packets() const {
 
 void Receiver::census(bool on) { skeleton_->bss->census = on ? 1 : 0; }
 
+void Receiver::answer(bool on) { skeleton_->bss->answer = on ? 1 : 0; }
+
 Result<std::vector<uint64_t>> Receiver::seen() const {
     std::vector<uint64_t> result(flows_);
     const int fd = bpf_map__fd(skeleton_->maps.seen);

@@ -13,7 +13,8 @@ struct bpf_link;
 
 namespace linkbal::pktgen {
 
-// Counts and drops the generator's frames at one device, from creation to destruction.
+// Counts the generator's frames at one device, and drops or answers them, from creation to
+// destruction.
 class Receiver {
   public:
     // Leaves the calling thread in the namespace of the port.
@@ -23,6 +24,9 @@ class Receiver {
 
     // From now on, also note which flows arrive (or stop doing so).
     void census(bool on);
+
+    // From now on, send every frame back (or stop doing so).
+    void answer(bool on);
 
     // One element a flow, not 0 where the flow was seen while the census was on.
     [[nodiscard]] Result<std::vector<uint64_t>> seen() const;

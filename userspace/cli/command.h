@@ -20,8 +20,8 @@ struct Options {
     bool system = false;       // check: against this machine too
     int interval_ms = 200;     // status: over which rates are measured
     bool down_on_exit = false; // run: leave nothing behind
-    std::string uplink;        // uplink: its name, what is asked for, and of "weight" how much
-    std::string order;
+    std::string uplink;        // uplink and flows: its name
+    std::string order;         // uplink: what is asked for, and of "weight" how much
     uint32_t weight = 0;
 };
 
@@ -34,6 +34,7 @@ struct Command {
 
 void add_json_option(CLI::App& app, Options& options);
 void add_check_options(CLI::App& app, Options& options);
+void add_flows_options(CLI::App& app, Options& options);
 void add_run_options(CLI::App& app, Options& options);
 void add_status_options(CLI::App& app, Options& options);
 void add_uplink_options(CLI::App& app, Options& options);
@@ -44,6 +45,7 @@ int run_up(const Options& options);
 int run_down(const Options& options);
 int run_run(const Options& options);
 int run_status(const Options& options);
+int run_flows(const Options& options);
 int run_uplink(const Options& options);
 
 } // namespace linkbal

@@ -29,6 +29,7 @@ constexpr std::array commands{
             add_uplink_options, run_uplink},
     Command{"status", "uplinks, their state and why, weights, shares, rates", add_status_options,
             run_status},
+    Command{"flows", "open connections and their uplink", add_flows_options, run_flows},
 };
 
 // It names a directory below /run and /sys/fs/bpf, a file and an nftables table.

@@ -30,6 +30,23 @@ std::vector<std::string> devices_of(const Config& config) {
     return devices;
 }
 
+Leases::Scope lease_scope(const DatapathState& datapath, const Facts& facts) {
+    Leases::Scope scope{.mark_mask = datapath.mark_mask, .uplinks = {}};
+    const auto add = [&](const std::string& device, uint32_t uplink) {
+        const auto found = std::ranges::find(facts.interfaces, device, &Interface::name);
+        if (found != facts.interfaces.end()) {
+            scope.uplinks[found->index] = uplink;
+        }
+    };
+    for (const std::string& device : datapath.lan_devices) {
+        add(device, LB_NO_UPLINK);
+    }
+    for (const DatapathUplink& uplink : datapath.uplinks) {
+        add(uplink.device, uplink.id);
+    }
+    return scope;
+}
+
 std::vector<std::string> lines_of(const Refusal& refusal) {
     if (refusal.mistakes.empty()) {
         return {"linkbal: " + refusal.error.message};
@@ -59,8 +76,9 @@ Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
                          links_.set_ready(uplink, std::move(reason));
                          look(Urgency::at_once);
                      }}),
-      deaths_(context_, options_.instance), signals_(context_, SIGINT, SIGTERM, SIGHUP),
-      timer_(context_), retry_(first_retry) {}
+      deaths_(context_, options_.instance),
+      leases_(context_, Datapath(options_.instance).directory(), reconciler_.route_port()),
+      signals_(context_, SIGINT, SIGTERM, SIGHUP), timer_(context_), retry_(first_retry) {}
 
 std::optional<UplinkConfig> Daemon::config_of(const std::string& uplink) const {
     const auto found = std::ranges::find(config_.uplinks, uplink, &UplinkConfig::name);
@@ -263,6 +281,7 @@ void Daemon::settle(const Reconciler::Pass& pass) {
     const NetfilterState& netfilter = pass.desired.state.netfilter;
     const bool resets = config_.failover.reset && netfilter.resets;
     deaths_.settle(resets ? std::optional(netfilter.mark_mask) : std::nullopt, pass.facts);
+    leases_.settle(lease_scope(pass.desired.state.datapath, pass.facts), pass.programs_loaded);
 }
 
 void Daemon::tell(const LinkChange& change) {

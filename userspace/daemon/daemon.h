@@ -17,6 +17,7 @@
 #include "daemon/deaths.h"
 #include "daemon/hooks.h"
 #include "daemon/kernel_events.h"
+#include "daemon/leases.h"
 #include "daemon/links.h"
 #include "daemon/reconciler.h"
 #include "daemon/service.h"
@@ -76,6 +77,7 @@ class Daemon {
     Links links_;
     BringUpOrder bring_up_;
     Deaths deaths_;
+    Leases leases_;
     asio::signal_set signals_;
     asio::steady_timer timer_; // of the next pass
     Time next_pass_ = Time::max();

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -41,6 +42,8 @@ constexpr std::array map_names{settings_name,
                                "redirects"sv,
                                "flows_ipv4"sv,
                                "flows_ipv6"sv,
+                               "tags_ipv4"sv,
+                               "tags_ipv6"sv,
                                "lease"sv};
 constexpr std::array program_names{"lb_classify"sv, "lb_count_tx"sv,    "lb_count_rx"sv,
                                    "lb_fast_lan"sv, "lb_fast_uplink"sv, "lb_fast_raw"sv,
@@ -106,6 +109,19 @@ Result<bool> is_reusable(const linkbal_bpf& skeleton, const BpfObject& previous,
 // These tell of the same interfaces and go together: what one of them lacks could not be undone in the
 // others.
 constexpr std::array device_maps{"devices"sv, "uplinks"sv, "interfaces"sv, "redirects"sv};
+// Flows name interfaces by their slots, and are of an epoch.
+constexpr std::array flow_maps{"flows_ipv4"sv, "tags_ipv4"sv, "flows_ipv6"sv, "tags_ipv6"sv};
+constexpr std::array flows_need{"interfaces"sv, "epochs"sv};
+
+bool has_all(const MapNames& names, std::span<const std::string_view> group) {
+    return std::ranges::all_of(group, [&](std::string_view name) { return names.contains(name); });
+}
+
+void erase(MapNames& names, std::span<const std::string_view> group) {
+    for (const auto name : group) {
+        names.erase(std::string(name));
+    }
+}
 
 // The settings are part of the programs, so each load has its own.
 Result<MapNames> reusable_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
@@ -119,11 +135,11 @@ Result<MapNames> reusable_maps(const linkbal_bpf& skeleton, const BpfObject& pre
             names.insert(name);
         }
     }
-    const auto known = [&](std::string_view name) { return names.contains(name); };
-    if (!std::ranges::all_of(device_maps, known)) {
-        std::erase_if(names, [](const std::string& name) {
-            return std::ranges::find(device_maps, name) != device_maps.end();
-        });
+    if (!has_all(names, device_maps)) {
+        erase(names, device_maps);
+    }
+    if (!has_all(names, flow_maps) || !has_all(names, flows_need)) {
+        erase(names, flow_maps);
     }
     return names;
 }
@@ -144,12 +160,15 @@ Status reuse_maps(const linkbal_bpf& skeleton, const BpfObject& previous) {
 
 // Flow tables are as large as the settings say.
 Status set_sizes(const linkbal_bpf& skeleton, const lb_settings& settings) {
-    const std::array tables{std::pair(skeleton.maps.flows_ipv4, LB_IPV4),
-                            std::pair(skeleton.maps.flows_ipv6, LB_IPV6)};
-    for (const auto& [map, family] : tables) {
+    const auto& maps = skeleton.maps;
+    const std::array tables{std::tuple(maps.flows_ipv4, maps.tags_ipv4, LB_IPV4),
+                            std::tuple(maps.flows_ipv6, maps.tags_ipv6, LB_IPV6)};
+    for (const auto& [flows, tags, family] : tables) {
         const uint32_t buckets = std::max<uint32_t>(settings.flow_buckets[family], 1);
-        if (const int error = bpf_map__set_max_entries(map, buckets * LB_WAYS); error != 0) {
-            return fail_errno(-error, "setting the size of the flow cache");
+        const int error = bpf_map__set_max_entries(flows, buckets * LB_WAYS);
+        const int second = error != 0 ? error : bpf_map__set_max_entries(tags, buckets);
+        if (second != 0) {
+            return fail_errno(-second, "setting the size of the flow cache");
         }
     }
     return {};
@@ -184,31 +203,12 @@ Result<BpfObject> take_descriptors(const linkbal_bpf& skeleton,
     return object;
 }
 
-tl::unexpected<Error> load_failure(int code, const LibbpfLog& log) {
-    keep_failed_load_log(log.text());
-    auto error = fail_errno(code, "loading the BPF programs");
-    error.value().message += ": " + log_reason(log.text());
-    return error;
-}
-
 // libbpf looks for kernel functions that are not in the kernel itself in its modules, whose types are
 // opened by their ids, for CAP_SYS_ADMIN only. Versions such as 1.1 fail where they may not, even if the
 // function is weak and never called; later ones go on. It looks once: here, for one that does not exist
 // and whose failure is of no account.
 void pass_over_modules(const linkbal_bpf& skeleton) {
     (void)bpf_program__set_attach_target(skeleton.progs.lb_classify, 0, "lb_no_such_function");
-}
-
-std::set<uint32_t> used_maps(const Fd& program) {
-    std::array<__u32, 64> ids{};
-    bpf_prog_info info{};
-    info.nr_map_ids = ids.size();
-    info.map_ids = reinterpret_cast<__u64>(ids.data());
-    __u32 size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) {
-        return {0}; // an id that no map has
-    }
-    return {ids.begin(), ids.begin() + std::min<size_t>(info.nr_map_ids, ids.size())};
 }
 
 // They get their names when the outer map has its own: until then those that it holds now keep them.

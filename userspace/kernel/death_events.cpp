@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -53,6 +54,16 @@ class Filter {
         code_.at(length_++) = statement(BPF_LD | BPF_IMM, first_attribute);
         attribute(type, find);
     }
+    // What `more` adds is for messages that have the attribute, the others pass by.
+    void if_attribute(uint32_t type, const std::function<void()>& more) {
+        code_.at(length_++) = statement(BPF_LD | BPF_IMM, first_attribute);
+        code_.at(length_++) = statement(BPF_LDX | BPF_IMM, type);
+        load(BPF_W, find);
+        const size_t jump = length_++;
+        more();
+        const auto skipped = static_cast<uint8_t>(length_ - jump - 1);
+        code_.at(jump) = {BPF_JMP | BPF_JEQ | BPF_K, skipped, 0, 0};
+    }
     void drop_if(unsigned comparison, uint32_t operand) { test(comparison, operand, 0, 1); }
     void drop_unless(unsigned comparison, uint32_t operand) { test(comparison, operand, 1, 0); }
     sock_fprog finish() {
@@ -70,24 +81,49 @@ class Filter {
     size_t length_ = 0;
 };
 
-// The time that an entry had left is in the event only if there was some: what expires has none
-// (ctnetlink_dump_timeout() in the kernel, skip_zero).
-Filter filter_for(uint32_t mask) {
-    Filter filter;
+void only_ends(Filter& filter) {
     filter.load(BPF_H, offsetof(nlmsghdr, nlmsg_type));
     filter.drop_unless(BPF_JEQ, htons(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE));
-    filter.load(BPF_W, offsetof(nlmsghdr, nlmsg_pid));
-    filter.drop_unless(BPF_JEQ, 0);
-    filter.top_attribute(CTA_PROTOINFO);
+}
+
+// From the accumulator on, which has CTA_PROTOINFO.
+void only_believed_tcp(Filter& filter) {
     filter.attribute(CTA_PROTOINFO_TCP, find_nested);
     filter.attribute(CTA_PROTOINFO_TCP_STATE, find_nested);
     filter.load_at(BPF_B, sizeof(nlattr));
     filter.drop_unless(BPF_JGE, TCP_CONNTRACK_ESTABLISHED);
     filter.drop_if(BPF_JGT, TCP_CONNTRACK_LAST_ACK);
+}
+
+// The time that an entry had left is in the event only if there was some: what expires has none
+// (ctnetlink_dump_timeout() in the kernel, skip_zero).
+void only_early_and_ours(Filter& filter, uint32_t mask) {
     filter.top_attribute(CTA_TIMEOUT);
     filter.top_attribute(CTA_MARK);
     filter.load_at(BPF_W, sizeof(nlattr));
     filter.drop_unless(BPF_JSET, mask);
+}
+
+Filter filter_for_deaths(uint32_t mask) {
+    Filter filter;
+    only_ends(filter);
+    filter.load(BPF_W, offsetof(nlmsghdr, nlmsg_pid));
+    filter.drop_unless(BPF_JEQ, 0);
+    filter.top_attribute(CTA_PROTOINFO);
+    only_believed_tcp(filter);
+    only_early_and_ours(filter, mask);
+    return filter;
+}
+
+// UDP has no CTA_PROTOINFO.
+Filter filter_for_flows(uint32_t mask) {
+    Filter filter;
+    only_ends(filter);
+    filter.if_attribute(CTA_PROTOINFO, [&] { only_believed_tcp(filter); });
+    filter.top_attribute(CTA_STATUS);
+    filter.load_at(BPF_W, sizeof(nlattr));
+    filter.drop_unless(BPF_JSET, IPS_SEEN_REPLY);
+    only_early_and_ours(filter, mask);
     return filter;
 }
 
@@ -108,16 +144,21 @@ Status check_kernel() {
     return {};
 }
 
-} // namespace
-
-Result<EventSocket> open_death_events(uint32_t mask) {
+Result<EventSocket> open_ends(Filter filter) {
     if (auto able = check_kernel(); !able) {
         return tl::unexpected(able.error());
     }
-    Filter filter = filter_for(mask);
     const sock_fprog program = filter.finish();
     return EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_CONNTRACK_DESTROY},
                              {.receive_room = receive_room, .filter = &program});
+}
+
+} // namespace
+
+Result<EventSocket> open_death_events(uint32_t mask) { return open_ends(filter_for_deaths(mask)); }
+
+Result<EventSocket> open_flow_end_events(uint32_t mask) {
+    return open_ends(filter_for_flows(mask));
 }
 
 std::optional<Death> death_of(const nlmsghdr& event,

@@ -23,7 +23,14 @@ namespace linkbal {
 // kernel lacks.
 Result<EventSocket> open_death_events(uint32_t mask);
 
-// What one of them tells; empty: neither end is behind us.
+// Its messages are conntrack's DESTROY events of connections that the flow cache may still forward: they
+// have a mark within `mask`, both ends have sent something, and there was time left, whether the kernel
+// has deleted them early or somebody's request. Connections that expire have none, and a closed one of
+// TCP, whose ports are used again, is forwarded no longer: these wake nobody. What began before anybody
+// listened makes no event, as above.
+Result<EventSocket> open_flow_end_events(uint32_t mask);
+
+// What one of the deaths tells; empty: neither end is behind us.
 std::optional<Death> death_of(const nlmsghdr& event,
                               const std::function<bool(const IpAddress&)>& is_behind_us, Time now);
 

@@ -26,17 +26,31 @@ inline const nlmsghdr* header(const NfnetlinkMessage& message) {
     return reinterpret_cast<const nlmsghdr*>(message.data());
 }
 
+template <typename Each>
+void for_each_attribute_until(const nlattr* attribute, const void* end, Each each) {
+    const auto left = [&] {
+        return static_cast<int>(static_cast<const char*>(end) -
+                                reinterpret_cast<const char*>(attribute));
+    };
+    for (; mnl_attr_ok(attribute, left()); attribute = mnl_attr_next(attribute)) {
+        each(attribute);
+    }
+}
+
 // The attributes behind a fixed part of `offset` bytes: sizeof(nfgenmsg), sizeof(nlmsgerr).
 template <typename Each>
 void for_each_attribute(const nlmsghdr& message, size_t offset, Each each) {
-    const auto* attribute =
-        static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, offset));
-    const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(&message));
-    while (
-        mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)))) {
-        each(attribute);
-        attribute = mnl_attr_next(attribute);
-    }
+    for_each_attribute_until(
+        static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, offset)),
+        mnl_nlmsg_get_payload_tail(&message), each);
+}
+
+// Those inside a nest.
+template <typename Each>
+void for_each_nested(const nlattr& nest, Each each) {
+    const auto* first = static_cast<const char*>(mnl_attr_get_payload(&nest));
+    for_each_attribute_until(reinterpret_cast<const nlattr*>(first),
+                             first + mnl_attr_get_payload_len(&nest), each);
 }
 
 // The attribute of a netfilter message, or nullptr.

@@ -11,9 +11,9 @@
 #include "core/link_state.h"
 #include "core/memory.h"
 #include "kernel/bpffs.h"
-#include "kernel/cached_flows.h"
 #include "kernel/conntrack.h"
 #include "kernel/datapath.h"
+#include "kernel/flow_table.h"
 #include "kernel/instance.h"
 #include "kernel/interfaces.h"
 #include "kernel/nftables.h"
@@ -185,7 +185,9 @@ FastPathStatus fast_path_of(const Readings& readings) {
         const std::array<uint64_t, 2> places{uint64_t{buckets[LB_IPV4]} * LB_WAYS,
                                              uint64_t{buckets[LB_IPV6]} * LB_WAYS};
         status.capacity = places[LB_IPV4] + places[LB_IPV6];
-        status.memory = (places[LB_IPV4] * sizeof(lb_flow4)) + (places[LB_IPV6] * sizeof(lb_flow6));
+        status.memory = (places[LB_IPV4] * sizeof(lb_flow4)) +
+                        (places[LB_IPV6] * sizeof(lb_flow6)) +
+                        (status.capacity / LB_WAYS * sizeof(lb_tags));
     }
     for (size_t reason = LB_FAST_FORWARDED + 1; reason < fast_names.size(); ++reason) {
         const lb_verdict_counters& counted = counters.fast.at(reason);
@@ -208,6 +210,16 @@ GatewayStatus put_together(const Readings& readings) {
             {std::string(verdict_names[verdict]), counters.packets, counters.bytes});
     }
     return status;
+}
+
+// Those whose leases have not run out.
+Result<uint64_t> count_flows(const std::string& directory) {
+    const auto table = FlowTable::open(directory, MapAccess::read);
+    if (!table || !*table) {
+        return table ? Result<uint64_t>(0) : tl::unexpected(table.error());
+    }
+    return (*table)->tick().map(
+        [&](uint32_t tick) -> uint64_t { return (*table)->count_flows(tick); });
 }
 
 } // namespace
@@ -239,9 +251,8 @@ Result<GatewayStatus> read_status(const std::string& instance, std::chrono::mill
         status = read_connections_into(readings, instance);
     }
     if (status && readings.datapath.state.fast_path) {
-        status = count_cached_flows(datapath.directory()).map([&](uint64_t flows) {
-            readings.flows = flows;
-        });
+        status =
+            count_flows(datapath.directory()).map([&](uint64_t flows) { readings.flows = flows; });
     }
     if (!status) {
         return tl::unexpected(status.error());
