@@ -98,7 +98,9 @@ TEST_CASE("what a killed process left behind is cleared away under the lock") {
         REQUIRE(lock);
         CHECK(!fs::exists(unfinished_path(run / "state.json")));
         CHECK(!fs::exists(unfinished_path(names_path)));
-        REQUIRE(write_memory("linkbal", {.network_namespace = 1, .uplinks = {}, .sysctls = {}}));
+        Memory memory;
+        memory.network_namespace = 1;
+        REQUIRE(write_memory("linkbal", memory));
     }
     CHECK(fs::exists(run));
     put(run / "note", "somebody's");

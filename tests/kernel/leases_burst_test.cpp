@@ -64,5 +64,8 @@ TEST_CASE("100,000 connections that are flushed at once don't keep the daemon") 
                << " turns and " << ms(Clock::now() - reading) << " ms, the longest took "
                << ms(longest) << " ms, epochs ended: " << cache.epoch(1) - before);
     CHECK(turns > 10);
+    // Each connection is told of, or all flows end because some were not: the socket has room for half.
+    constexpr size_t events_a_turn = 1024;
+    CHECK((turns * events_a_turn >= count || cache.epoch(1) > before));
     CHECK(longest < 200ms); // on a machine that has other things to do
 }

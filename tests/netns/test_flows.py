@@ -4,7 +4,6 @@
 import contextlib
 import json
 import socket
-import subprocess
 import time
 
 import pytest

@@ -77,7 +77,7 @@ class Gateway {
         const uint32_t now = TickClock::create(0).value().now().value();
         const auto epoch = need(map_lookup<uint32_t>(object_.maps.at("epochs"), uint32_t{1}));
         flow.lease = {running ? now + 60000 : now - 1, 1, static_cast<uint16_t>(epoch.value())};
-        flow.packets |= uint64_t{2} << LB_GENERATION_SHIFT;
+        flow.version.generation = 2;
         flow.protocol = from.protocol;
         flow.uplink = 1;
         from.source.family() == Family::ipv4 ? put<lb_flow4>("flows_ipv4", from, flow)
