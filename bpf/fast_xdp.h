@@ -41,15 +41,17 @@ static __always_inline enum lb_fast lb_xdp_forward(struct xdp_md* ctx, __u32 fam
     if (reason != LB_FAST_FORWARDED) {
         return reason;
     }
-    const struct lb_arrival arrival = {
-        .ifindex = ctx->ingress_ifindex, .mac = ethernet->h_dest, .mtu_size = view.length};
+    const struct lb_arrival arrival = {.ifindex = ctx->ingress_ifindex,
+                                       .mac = ethernet->h_dest,
+                                       .mtu_size = view.length,
+                                       .by_xdp = true};
     const __u32 size = sizeof(*ethernet) + view.length; /* as it will leave */
     struct lb_way way;
     reason = lb_judge(family, &view, &arrival, &way);
     if (reason != LB_FAST_FORWARDED) {
         return reason;
     }
-    if (!way.out->xdp || bpf_redirect_map(&redirects, way.slot, XDP_PASS) != XDP_REDIRECT) {
+    if (bpf_redirect_map(&redirects, way.slot, XDP_PASS) != XDP_REDIRECT) {
         return LB_FAST_NO_REDIRECT;
     }
     if (!lb_count_flow(family, &way, 1, size)) {

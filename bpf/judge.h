@@ -13,6 +13,7 @@ struct lb_arrival {
     __u32 ifindex;
     const __u8* mac; /* destination of its frame; NULL if the kernel has judged that already */
     __u32 mtu_size;  /* IP packet, or the largest segment of it */
+    bool by_xdp;
 };
 
 /* What the kernel would make of it. */
@@ -36,9 +37,8 @@ static __always_inline bool lb_macs_equal(const __u8* a, const __u8* b) {
     return (head | tail) == 0;
 }
 
-static __always_inline bool lb_is_for_us(const struct lb_flow* flow,
+static __always_inline bool lb_is_for_us(const struct lb_interface* in,
                                          const struct lb_arrival* arrival) {
-    const struct lb_interface* in = lb_interface(flow->ingress);
     return in && in->ifindex == arrival->ifindex &&
            (!arrival->mac || lb_macs_equal(in->mac, arrival->mac));
 }
@@ -63,14 +63,17 @@ static __always_inline enum lb_fast lb_judge_way(__u32 family, const struct lb_v
                                                  const struct lb_arrival* arrival,
                                                  const struct lb_way* way) {
     const struct lb_version version = way->version.version;
+    const struct lb_interface* in = lb_interface(way->flow->ingress);
     const struct lb_interface* out = way->out;
-    if (!lb_is_for_us(way->flow, arrival)) {
+    if (!lb_is_for_us(in, arrival)) {
         return LB_FAST_NOT_FOR_US;
     }
     if (view->ttl - 1 != version.ttl || view->dscp != version.dscp) {
         return LB_FAST_HEADER;
     }
-    if (!out || out->ifindex == 0) {
+    /* A packet may meet both programs. One of them has the flow, its lease and its renewals: what XDP
+     * sends to the kernel must not end in tc. */
+    if (!out || out->ifindex == 0 || (in->xdp && out->xdp) != arrival->by_xdp) {
         return LB_FAST_NO_REDIRECT;
     }
     return arrival->mtu_size > out->mtu[family] ? LB_FAST_TOO_BIG : LB_FAST_FORWARDED;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "conntrack_entry.h"
 
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include "core/address.h"
+#include "devices.h"
 #include "kernel/netlink.h"
 
 namespace linkbal::test {
@@ -55,14 +57,32 @@ Status add_conntrack(const ConntrackEntry& entry) {
     const End seen_as = entry.nat_source.empty()
                             ? from
                             : End{IpAddress::parse(entry.nat_source).value(), entry.nat_port};
-    tuple(message, CTA_TUPLE_REPLY, to, seen_as, entry.protocol);
-    raw(message, CTA_TIMEOUT, htonl(600));
+    const End reached = entry.nat_destination.empty()
+                            ? to
+                            : End{IpAddress::parse(entry.nat_destination).value(),
+                                  entry.nat_destination_port};
+    tuple(message, CTA_TUPLE_REPLY, reached, seen_as, entry.protocol);
+    raw(message, CTA_TIMEOUT, htonl(entry.timeout));
     raw(message, CTA_MARK, htonl(entry.mark));
-    raw(message, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
+    raw(message, CTA_STATUS, htonl(entry.status));
     if (entry.protocol == IPPROTO_TCP) {
-        message.nest(CTA_PROTOINFO, [](NetlinkMessage& info) {
-            info.nest(CTA_PROTOINFO_TCP, [](NetlinkMessage& tcp) {
-                raw(tcp, CTA_PROTOINFO_TCP_STATE, uint8_t{TCP_CONNTRACK_ESTABLISHED});
+        message.nest(CTA_PROTOINFO, [&](NetlinkMessage& info) {
+            info.nest(CTA_PROTOINFO_TCP, [&](NetlinkMessage& tcp) {
+                raw(tcp, CTA_PROTOINFO_TCP_STATE, entry.tcp_state);
+            });
+        });
+    }
+    if (entry.adjusted) {
+        message.nest(CTA_SEQ_ADJ_ORIG, [&](NetlinkMessage& adjustment) {
+            raw(adjustment, CTA_SEQADJ_CORRECTION_POS, htonl(1));
+            raw(adjustment, CTA_SEQADJ_OFFSET_BEFORE, htonl(0));
+            raw(adjustment, CTA_SEQADJ_OFFSET_AFTER, htonl(2));
+        });
+    }
+    if (entry.helper != nullptr) {
+        message.nest(CTA_HELP, [&](NetlinkMessage& help) {
+            help.nest(CTA_HELP_NAME, [&](NetlinkMessage& name) {
+                name.append(entry.helper, std::strlen(entry.helper) + 1);
             });
         });
     }
@@ -70,5 +90,7 @@ Status add_conntrack(const ConntrackEntry& entry) {
     return socket ? socket->request(std::move(message), "adding a conntrack entry")
                   : tl::unexpected(socket.error());
 }
+
+void flush_conntrack() { command("conntrack -F >/dev/null 2>&1"); }
 
 } // namespace linkbal::test

@@ -43,17 +43,6 @@ Segment ending(const Segment& segment, uint8_t flags) {
     return end;
 }
 
-Flow answers(const Flow& flow) {
-    for (const auto& other : all_flows()) {
-        if (other.from != flow.from && other.in.protocol == flow.in.protocol &&
-            other.in.ends == reversed(flow.out.ends) && other.out.ends == reversed(flow.in.ends)) {
-            return other;
-        }
-    }
-    FAIL("no answers");
-    return flow;
-}
-
 } // namespace
 
 TEST_CASE("unknown flows are the kernel's") {
@@ -162,23 +151,17 @@ TEST_CASE("an entry that comes by a free slot is the kernel's") {
     check_entry(world, LB_FAST_NOT_FOR_US, [](lb_flow& flow) { flow.ingress = 0xffff; });
 }
 
-TEST_CASE("XDP needs a device that it may redirect to, tc does not") {
+TEST_CASE("XDP needs a target for its redirects, tc does not") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
     for (const auto& flow : all_flows()) {
         const bool from_lan = flow.from == From::lan;
         const uint32_t out = from_lan ? FastWorld::wan_slot : FastWorld::lan_slot;
-        const auto before = world.interface_at(out);
         world.put(flow);
         world.set_redirect(out, 0);
         check_left(world, Way::xdp, flow.from, frame_of(flow.in), LB_FAST_NO_REDIRECT);
-        world.set_redirect(out, from_lan ? world.uplink_ifindex() : world.lan_ifindex());
-        auto slow = before;
-        slow.xdp = 0;
-        world.set_interface(out, slow);
-        check_left(world, Way::xdp, flow.from, frame_of(flow.in), LB_FAST_NO_REDIRECT);
         check_good(world, Way::tc, flow);
-        world.set_interface(out, before);
+        world.set_redirect(out, from_lan ? world.uplink_ifindex() : world.lan_ifindex());
         check_good(world, Way::xdp, flow);
     }
 }
@@ -231,32 +214,52 @@ TEST_CASE("the last tick of a lease is tried once more, then all packets are the
     }
 }
 
-// A device with XDP has a tc program behind it where others have none: what XDP sends to the kernel
-// must get there.
-TEST_CASE("a packet that XDP leaves to the kernel for renewal is not tc's to forward") {
+// Where some devices have XDP and others have not, tc programs run behind XDP as well.
+TEST_CASE("flows between devices with XDP are XDP's, all others are tc's") {
+    LINKBAL_NEED_NAMESPACES();
+    FastWorld world;
+    for (const auto& flow : all_flows()) {
+        world.put(flow);
+        for (const Way lan : ways) {
+            for (const Way wan : ways) {
+                world.set_forwarding(lan, wan);
+                const bool is_xdps = lan == Way::xdp && wan == Way::xdp;
+                for (const Way way : ways) {
+                    const auto outcome = world.run_mixed(way, flow.from, frame_of(flow.in));
+                    const bool wanted = is_xdps == (way == Way::xdp);
+                    CHECK(outcome.reason == (wanted ? LB_FAST_FORWARDED : LB_FAST_NO_REDIRECT));
+                    CHECK(outcome.frame == frame_of(wanted ? flow.out : flow.in));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("what XDP sends to the kernel to renew a lease, tc lets pass") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
     for (const auto& flow : some_flows()) {
         const Place place = world.put(flow);
         world.change(place, [&](lb_flow& f) { f.lease = lease_at(world, 50, 50); });
-        CHECK(judged(world, Way::xdp, flow) == LB_FAST_RENEWS);
-        CHECK(judged(world, Way::tc, flow) != LB_FAST_FORWARDED);
+        world.set_forwarding(Way::xdp, Way::xdp);
+        CHECK(world.run_mixed(Way::xdp, flow.from, frame_of(flow.in)).reason == LB_FAST_RENEWS);
+        CHECK(world.run_mixed(Way::tc, flow.from, frame_of(flow.in)).reason ==
+              LB_FAST_NO_REDIRECT);
     }
 }
 
 TEST_CASE("XDP does not use up the renewals of flows that are tc's") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
-    auto slow = world.interface_at(FastWorld::wan_slot);
-    slow.xdp = 0;
-    world.set_interface(FastWorld::wan_slot, slow);
+    world.set_forwarding(Way::xdp, Way::tc);
     for (const auto& flow : some_flows()) {
         const Place place = world.put(flow);
         world.change(place, [&](lb_flow& f) { f.lease = lease_at(world, 50, 50); });
-        CHECK(judged(world, Way::xdp, flow) == LB_FAST_NO_REDIRECT);
-        CHECK(judged(world, Way::tc, flow) == LB_FAST_RENEWS);
-        CHECK(judged(world, Way::xdp, flow) == LB_FAST_NO_REDIRECT);
-        CHECK(judged(world, Way::tc, flow) == LB_FAST_FORWARDED);
+        const Bytes frame = frame_of(flow.in);
+        CHECK(world.run_mixed(Way::xdp, flow.from, frame).reason == LB_FAST_NO_REDIRECT);
+        CHECK(world.run_mixed(Way::tc, flow.from, frame).reason == LB_FAST_RENEWS);
+        CHECK(world.run_mixed(Way::xdp, flow.from, frame).reason == LB_FAST_NO_REDIRECT);
+        CHECK(world.run_mixed(Way::tc, flow.from, frame).reason == LB_FAST_FORWARDED);
     }
 }
 
@@ -295,9 +298,8 @@ TEST_CASE("the end of a connection is no other one's") {
         neighbour.out.ends.source_port++;
         for (const Way way : ways) {
             world.put(flow);
-            const Place place = world.put(neighbour);
-            world.write_raw({flow.in.family, (place.index + 1) % LB_WAYS}, world.raw_entry(place));
-            world.put(flow);
+            const bool same = world.place_of(flow).index == world.place_of(neighbour).index;
+            world.put(neighbour, same ? 1 : 0);
             (void)world.run(way, flow.from, frame_of(ending(flow.in, tcp_rst)));
             CHECK(judged(world, way, neighbour) == LB_FAST_FORWARDED);
         }

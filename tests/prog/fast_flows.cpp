@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tuple>
+
 #include <linux/pkt_cls.h>
 #include <netinet/in.h>
 
@@ -58,20 +60,17 @@ Flow from_lan(const Addresses& a, uint8_t protocol, Translation translation) {
     return flow;
 }
 
-// The answers to `flow`.
+} // namespace
+
 Flow answers(const Flow& flow) {
     Flow back = flow;
-    back.from = From::uplink;
+    back.from = flow.from == From::lan ? From::uplink : From::lan;
     back.in.ends = reversed(flow.out.ends);
     back.out.ends = reversed(flow.in.ends);
-    back.in.to = FastWorld::wan_mac;
-    back.in.from = FastWorld::router_mac;
-    back.out.to = FastWorld::host_mac;
-    back.out.from = FastWorld::lan_mac;
+    std::tie(back.in.to, back.in.from) = std::tie(flow.out.from, flow.out.to);
+    std::tie(back.out.to, back.out.from) = std::tie(flow.in.from, flow.in.to);
     return back;
 }
-
-} // namespace
 
 std::vector<Flow> all_flows() {
     std::vector<Flow> flows;

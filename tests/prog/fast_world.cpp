@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,6 +13,7 @@
 
 #include "devices.h"
 #include "kernel/bpf_map.h"
+#include "kernel/datapath_settings.h"
 #include "linkbal/hash.h"
 #include "test_instance.h"
 
@@ -34,6 +36,13 @@ uint32_t jiffies(uint8_t shift) {
     options.data_size_in = static_cast<__u32>(packet.size());
     REQUIRE(bpf_prog_test_run_opts(program.get(), &options) == 0);
     return options.retval;
+}
+
+// Jiffies in a second.
+uint32_t hertz() {
+    timespec resolution{};
+    REQUIRE(clock_getres(CLOCK_MONOTONIC_COARSE, &resolution) == 0);
+    return static_cast<uint32_t>(1'000'000'000 / resolution.tv_nsec);
 }
 
 // A clock that does not tick for a minute at least.
@@ -60,6 +69,7 @@ lb_settings settings_of(const WorldSetup& setup, uint8_t shift) {
     settings.tcp_timeout = 1000;
     settings.tag = setup.tag;
     settings.tick_shift = shift;
+    settings.has_timeout = setup.timeouts ? 1 : 0;
     return settings;
 }
 
@@ -120,7 +130,7 @@ Bytes entry_of(const Flow& flow, uint32_t now) {
 } // namespace
 
 FastWorld::FastWorld(const WorldSetup& setup) : buckets_(setup.buckets) {
-    shift_ = setup.still ? standing_clock() : 6;
+    shift_ = setup.still ? standing_clock() : lease_clock(hertz()).shift;
     object_ = need(load_object(settings_of(setup, shift_), {}));
     lan_ = make_device("lan0", "host0", "02:00:00:00:00:01");
     wan_ = make_device("wan0", "router0", "02:00:00:00:00:11");
@@ -145,7 +155,20 @@ void FastWorld::make_interfaces() {
 
 const Fd& FastWorld::map(std::string_view name) const { return object_.maps.find(name)->second; }
 
+void FastWorld::set_forwarding(Way lan, Way wan) {
+    for (const auto& [slot, way] : {std::pair{lan_slot, lan}, std::pair{wan_slot, wan}}) {
+        auto value = interface_at(slot);
+        value.xdp = way == Way::xdp ? 1 : 0;
+        set_interface(slot, value);
+    }
+}
+
 FastOutcome FastWorld::run(Way way, From from, const Bytes& frame) {
+    set_forwarding(way, way);
+    return run_mixed(way, from, frame);
+}
+
+FastOutcome FastWorld::run_mixed(Way way, From from, const Bytes& frame) {
     const uint32_t ifindex = from == From::lan ? lan_ : wan_;
     const auto before = reasons();
     auto outcome =
@@ -220,14 +243,18 @@ Place FastWorld::place_of(const Flow& flow, uint32_t further) const {
     std::array<uint32_t, 9> words{};
     const uint32_t count = ipv4 ? 3 : 9;
     std::memcpy(words.data(), entry.data() + sizeof(lb_flow), count * sizeof(uint32_t));
-    const uint32_t index = lb_flow_index(words.data(), count, flow.in.protocol, buckets_, seed);
+    const uint64_t hash = lb_flow_hash(words.data(), count, flow.in.protocol, seed);
+    const uint32_t index = lb_flow_index(hash, buckets_);
     const uint32_t bucket = index / LB_WAYS * LB_WAYS;
-    return {flow.in.family, bucket + (index + further) % LB_WAYS};
+    return {.family = flow.in.family,
+            .index = bucket + (index + further) % LB_WAYS,
+            .tag = lb_flow_tag(hash)};
 }
 
 Place FastWorld::put(const Flow& flow, uint32_t further) {
     const Place place = place_of(flow, further);
-    write_raw(place, entry_of(flow, now()));
+    write_raw(place, entry_of_flow(flow));
+    set_tag(place, place.tag);
     return place;
 }
 
@@ -241,6 +268,21 @@ Bytes FastWorld::raw_entry(Place place) const {
 void FastWorld::write_raw(Place place, const Bytes& bytes) {
     REQUIRE(bpf_map_update_elem(map(flows_map(place.family)).get(), &place.index, bytes.data(),
                                 BPF_ANY) == 0);
+}
+
+Bytes FastWorld::entry_of_flow(const Flow& flow) const { return entry_of(flow, now()); }
+
+uint8_t FastWorld::tag_at(Place place) const {
+    const Fd& tags = map(place.family == Family::ipv4 ? "tags_ipv4" : "tags_ipv6");
+    return need(map_lookup<lb_tags>(tags, place.index / LB_WAYS))->way[place.index % LB_WAYS];
+}
+
+void FastWorld::set_tag(Place place, uint8_t tag) {
+    const Fd& tags = map(place.family == Family::ipv4 ? "tags_ipv4" : "tags_ipv6");
+    const uint32_t bucket = place.index / LB_WAYS;
+    auto value = need(map_lookup<lb_tags>(tags, bucket)).value();
+    value.way[place.index % LB_WAYS] = tag;
+    need(map_update(tags, bucket, value));
 }
 
 lb_flow FastWorld::flow_at(Place place) const {
@@ -285,6 +327,15 @@ void FastWorld::set_interface(uint32_t slot, const lb_interface& value) {
 }
 
 void FastWorld::set_epoch(uint32_t value) { need(map_update(map("epochs"), uplink, value)); }
+
+lb_lease_control FastWorld::lease_control() const {
+    return need(map_lookup<lb_lease_control>(map("lease"), uint32_t{0})).value();
+}
+void FastWorld::set_lease_control(const lb_lease_control& value) {
+    need(map_update(map("lease"), uint32_t{0}, value));
+}
+
+double FastWorld::ticks_per_second() const { return static_cast<double>(hertz()) / (1U << shift_); }
 
 void FastWorld::set_redirect(uint32_t slot, uint32_t ifindex) {
     need(ifindex != 0 ? map_update(map("redirects"), slot, ifindex)

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fast_packets.h"
@@ -24,7 +25,8 @@ inline constexpr std::array directions = {From::lan, From::uplink};
 struct WorldSetup {
     bool still = true;     // the clock; else it ticks about 15 times a second
     uint32_t buckets = 64; // of each family
-    uint16_t tag = 0x4c42;
+    uint16_t tag = 0x4c42; // 0 is what no packet but those of BPF_PROG_TEST_RUN has
+    bool timeouts = false; // programs may change conntrack's
 };
 
 // A flow in one direction: how its packets come, how they leave.
@@ -38,6 +40,7 @@ struct Flow {
 struct Place {
     Family family = Family::ipv4;
     uint32_t index = 0;
+    uint8_t tag = 0; // of the flow
 };
 
 struct FastOutcome {
@@ -62,14 +65,21 @@ class FastWorld {
 
     explicit FastWorld(const WorldSetup& setup = {});
 
-    // Runs the fast path on a frame that comes in by the LAN device or by the uplink.
+    // Runs the fast path on a frame that comes in by the LAN device or by the uplink, where both devices
+    // forward this way.
     FastOutcome run(Way way, From from, const Bytes& frame);
+    // The same where they forward as set_forwarding() has said.
+    FastOutcome run_mixed(Way way, From from, const Bytes& frame);
+    void set_forwarding(Way lan, Way wan);
     // Runs a tc program with what its context has to say; returns the action.
     int run_tc(const char* program, Bytes& frame, __sk_buff& context);
 
     // Puts a flow into its first place, or `further` places on, with a lease that has begun.
     Place put(const Flow& flow, uint32_t further = 0);
     [[nodiscard]] Place place_of(const Flow& flow, uint32_t further = 0) const;
+    [[nodiscard]] Bytes entry_of_flow(const Flow& flow) const; // as put() writes it
+    void set_tag(Place place, uint8_t tag);
+    [[nodiscard]] uint8_t tag_at(Place place) const;
     [[nodiscard]] lb_flow flow_at(Place place) const;
     // Changes an entry.
     template <typename Change>
@@ -84,6 +94,9 @@ class FastWorld {
     [[nodiscard]] lb_interface interface_at(uint32_t slot) const;
     void set_interface(uint32_t slot, const lb_interface& value);
     void set_epoch(uint32_t value);
+    [[nodiscard]] lb_lease_control lease_control() const;
+    void set_lease_control(const lb_lease_control& value);
+    [[nodiscard]] double ticks_per_second() const; // as the clock really ticks
     void set_redirect(uint32_t slot, uint32_t ifindex); // 0: none
     // An entry as it lies in its map: of struct lb_flow4 or lb_flow6.
     [[nodiscard]] Bytes raw_entry(Place place) const;
@@ -112,6 +125,8 @@ void FastWorld::change(Place place, Change change) {
 std::vector<Flow> all_flows();
 // One of each family and transport.
 std::vector<Flow> some_flows();
+// What comes back.
+Flow answers(const Flow& flow);
 
 bool is_ipv4(const Flow& flow);
 bool is_tcp(const Flow& flow);
