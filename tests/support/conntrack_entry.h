@@ -33,7 +33,5 @@ struct ConntrackEntry {
 
 // Makes conntrack know a connection that never was.
 Status add_conntrack(const ConntrackEntry& entry);
-// Makes it forget all of them.
-void flush_conntrack();
 
 } // namespace linkbal::test
