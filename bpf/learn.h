@@ -76,8 +76,10 @@ static __always_inline union lb_lease_bits lb_first_lease(const struct lb_lesson
     return lesson->opening ? noted : lb_new_lease(now, lesson->longest, lesson->epoch);
 }
 
-static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool same_flow,
-                                       const struct lb_lesson* lesson, __u32 now) {
+/* `former` is where the flow was counted until now: there, elsewhere or nowhere (NULL). */
+static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow,
+                                       const struct lb_flow* former, const struct lb_lesson* lesson,
+                                       __u32 now) {
     volatile __u64* lease_word = lb_lease_word(flow);
     union lb_version_bits version;
     if (!lb_begin_writing(flow, &version)) {
@@ -85,9 +87,8 @@ static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, bool 
     }
     *lease_word = 0;
     lb_write_flow(family, flow, lesson);
-    if (!same_flow) {
-        flow->packets = flow->bytes = 0;
-    }
+    flow->packets = former ? former->packets : 0;
+    flow->bytes = former ? former->bytes : 0;
     version.version.ttl = lesson->ttl;
     version.version.dscp = lesson->dscp;
     lb_end_writing(flow, version);
@@ -103,7 +104,7 @@ static __always_inline void lb_learn_again(__u32 family, struct lb_flow* flow,
         return;
     }
     *(volatile __u64*)lb_lease_word(flow) = 0;
-    lb_rewrite(family, flow, true, lesson, now);
+    lb_rewrite(family, flow, flow, lesson, now);
 }
 
 static __always_inline void lb_count_full(void) {
@@ -124,15 +125,19 @@ static __always_inline bool lb_is_spare(__u32 family, __u32 place, __u8 tag, __u
 }
 
 static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* tags, __u8 tag,
-                                    const struct lb_lesson* lesson, __u32 now) {
+                                    const struct lb_flow* former, const struct lb_lesson* lesson,
+                                    __u32 now) {
     struct lb_flow* flow = lb_entry(family, place);
     if (flow) {
         tags->way[place & (LB_WAYS - 1)] = tag;
-        lb_rewrite(family, flow, false, lesson, now);
+        lb_rewrite(family, flow, former, lesson, now);
     }
 }
 
-/* Into the place that the flow has, or the first spare one; true if it is new. */
+/*
+ * Into the place that the flow has, or into the first spare one, if that is nearer to where a packet looks
+ * first; there is at most one entry of a flow that has a lease. True if it is new.
+ */
 static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* lesson) {
     const __u64 hash = lb_key_hash(family, &lesson->from);
     const __u32 first = lb_first_place(family, hash);
@@ -140,7 +145,7 @@ static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* le
     const __u32 now = lb_tick();
     const __u32 none = 0xffffffff;
     __u32 spare = none;
-    bool known = false;
+    struct lb_flow* known = NULL;
     struct lb_tags* tags = lb_tags(family, first);
     if (!tags) {
         return false;
@@ -151,25 +156,22 @@ static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* le
         const __u8 there = LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]);
         struct lb_flow* flow = there == tag ? lb_entry(family, place) : NULL;
         if (flow && lb_is_entry_of(family, flow, &lesson->from)) {
-            if (known) { /* two CPUs have learned it at the same time */
+            if (known || spare != none) {
                 *(volatile __u64*)lb_lease_word(flow) = 0;
             } else {
                 lb_learn_again(family, flow, lesson, now);
             }
-            known = true;
-        } else if (spare == none && lb_is_spare(family, place, there, now)) {
+            known = known ? known : flow;
+        } else if (!known && spare == none && lb_is_spare(family, place, there, now)) {
             spare = place;
         }
     }
-    if (known) {
-        return false;
-    }
     if (spare != none) {
-        lb_fill(family, spare, tags, tag, lesson, now);
-    } else {
+        lb_fill(family, spare, tags, tag, known, lesson, now);
+    } else if (!known) {
         lb_count_full();
     }
-    return spare != none;
+    return spare != none && !known;
 }
 
 /* What a SYN-ACK has noted of the other direction, if that was just now and nothing has ended since. */

@@ -10,8 +10,8 @@
 #include "daemon/leases.h"
 #include "flow_cache.h"
 #include "kernel/conntrack.h"
-#include "prog/conntrack_entry.h"
 #include "program.h"
+#include "support/conntrack_entry.h"
 
 using namespace linkbal;
 using namespace linkbal::test;

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from lab import Balancer, Lab  # noqa: E402
 from lab.balancer import has_tcx, program  # noqa: E402
+from lab.fast import Fast  # noqa: E402
 from lab.network import remove_on_signals  # noqa: E402
 
 
@@ -62,3 +63,21 @@ def attach(request):
     if request.param == "tcx" and not has_tcx():
         pytest.skip("this kernel has no TCX (6.6 and later have)")
     return f'"{request.param}"'
+
+
+@pytest.fixture(params=["tc", "xdp"])
+def fast(request, linkbal, lab):
+    """A gateway of its own that forwards by itself, in both ways."""
+    made = Fast(lab, request.param, linkbal)
+    made.up()
+    return made
+
+
+@pytest.fixture(scope="module", params=["tc", "xdp"])
+def shared_fast(request, linkbal):
+    """The same for all tests of a file that do not change it; its network is `shared_fast.lab`."""
+    with _lab(request) as lab:
+        made = Fast(lab, request.param, linkbal, **getattr(request.module, "FAST", {}))
+        made.up()
+        yield made
+        assert lab.spoofed() == 0

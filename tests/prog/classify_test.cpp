@@ -2,8 +2,8 @@
 // One verdict for every kind of packet, the mark that goes with it, and no byte changed.
 #include <netinet/in.h>
 
-#include "conntrack_entry.h"
 #include "devices.h"
+#include "support/conntrack_entry.h"
 #include "test_instance.h"
 
 using namespace linkbal;

@@ -89,4 +89,6 @@ void Tun::receive(const Bytes& packet) {
             static_cast<ssize_t>(packet.size()));
 }
 
+void flush_conntrack() { command("conntrack -F >/dev/null 2>&1"); }
+
 } // namespace linkbal::test

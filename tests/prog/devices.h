@@ -18,6 +18,9 @@ void command(const std::string& line);
 // What a command prints.
 std::string output_of(const std::string& line);
 
+// Makes it forget all of them.
+void flush_conntrack();
+
 // Asks until it is so, for two seconds at most.
 template <typename Predicate>
 bool eventually(Predicate predicate) {

@@ -62,8 +62,8 @@ TEST_CASE("a flow is known by all of its addresses, ports and protocol") {
         for (const Way way : ways) {
             for (uint32_t further = 0; further < LB_WAYS; ++further) {
                 Flow empty = flow;
-                empty.in.ends = empty.out.ends = {is_ipv4(flow) ? "0.0.0.0" : "::",
-                                                  is_ipv4(flow) ? "0.0.0.0" : "::", 0, 0};
+                empty.in.ends = empty.out.ends = {
+                    is_ipv4(flow) ? "0.0.0.0" : "::", is_ipv4(flow) ? "0.0.0.0" : "::", 0, 0};
                 world.put(empty, further);
             }
             world.put(flow);
@@ -74,8 +74,9 @@ TEST_CASE("a flow is known by all of its addresses, ports and protocol") {
                 other.ends.destination.back() = which == 1 ? '7' : other.ends.destination.back();
                 other.ends.source_port ^= which == 2 ? 1 : 0;
                 other.ends.destination_port ^= which == 3 ? 0x8000 : 0;
-                other.protocol = which == 4 ? static_cast<uint8_t>(is_tcp(flow) ? IPPROTO_UDP : IPPROTO_TCP)
-                                            : other.protocol;
+                other.protocol =
+                    which == 4 ? static_cast<uint8_t>(is_tcp(flow) ? IPPROTO_UDP : IPPROTO_TCP)
+                               : other.protocol;
                 INFO("difference " << which);
                 check_left(world, way, flow.from, frame_of(other), LB_FAST_MISS);
             }
@@ -173,8 +174,7 @@ TEST_CASE("one packet renews a lease, and no other until a pause is over") {
         for (const Way way : ways) {
             const Place place = world.put(flow);
             const auto lease = [&](uint32_t left, uint16_t renew) {
-                world.change(place,
-                             [&](lb_flow& f) { f.lease = lease_at(world, left, renew); });
+                world.change(place, [&](lb_flow& f) { f.lease = lease_at(world, left, renew); });
             };
             lease(50, 49);
             CHECK(judged(world, way, flow) == LB_FAST_FORWARDED);
@@ -243,8 +243,7 @@ TEST_CASE("what XDP sends to the kernel to renew a lease, tc lets pass") {
         world.change(place, [&](lb_flow& f) { f.lease = lease_at(world, 50, 50); });
         world.set_forwarding(Way::xdp, Way::xdp);
         CHECK(world.run_mixed(Way::xdp, flow.from, frame_of(flow.in)).reason == LB_FAST_RENEWS);
-        CHECK(world.run_mixed(Way::tc, flow.from, frame_of(flow.in)).reason ==
-              LB_FAST_NO_REDIRECT);
+        CHECK(world.run_mixed(Way::tc, flow.from, frame_of(flow.in)).reason == LB_FAST_NO_REDIRECT);
     }
 }
 
@@ -267,8 +266,8 @@ TEST_CASE("SYN, FIN and RST end the leases of both directions") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
     for (const auto& flow : all_flows()) {
-        for (const uint8_t flags : Bytes{tcp_syn, tcp_syn | tcp_ack, tcp_fin | tcp_ack, tcp_rst,
-                                         tcp_rst | tcp_ack}) {
+        for (const uint8_t flags :
+             Bytes{tcp_syn, tcp_syn | tcp_ack, tcp_fin | tcp_ack, tcp_rst, tcp_rst | tcp_ack}) {
             for (const Way way : ways) {
                 const Flow back = answers(flow);
                 const Place place = world.put(flow);

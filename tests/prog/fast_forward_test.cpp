@@ -54,10 +54,11 @@ TEST_CASE("the fast path forwards payloads of any length") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
     for (const auto& flow : all_flows()) {
-        for (const size_t size : std::vector<size_t>{0, 1, 2, 3, 5, 6, 17, 18, 19, 255, 1000, 1001}) {
+        for (const size_t size :
+             std::vector<size_t>{0, 1, 2, 3, 5, 6, 17, 18, 19, 255, 1000, 1001}) {
             check_flow(world, with(flow, [&](Segment& segment) {
-                segment.payload = Bytes(size, static_cast<uint8_t>(size * 7 + 1));
-            }));
+                           segment.payload = Bytes(size, static_cast<uint8_t>(size * 7 + 1));
+                       }));
         }
     }
 }
@@ -66,7 +67,8 @@ TEST_CASE("the fast path keeps TOS, and takes flows with any TTL") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
     for (const auto& flow : all_flows()) {
-        for (const uint8_t tos : Bytes{0x00, 0x01, 0x02, 0x03, 0xb8, 0xbb, 0xfc, 0xff, 0x10, 0x08}) {
+        for (const uint8_t tos :
+             Bytes{0x00, 0x01, 0x02, 0x03, 0xb8, 0xbb, 0xfc, 0xff, 0x10, 0x08}) {
             check_flow(world, with(flow, [&](Segment& segment) { segment.tos = tos; }));
         }
         for (const uint8_t ttl : Bytes{2, 3, 128, 255}) {
@@ -97,9 +99,10 @@ TEST_CASE("the fast path forwards ordinary flags and options of TCP") {
     FastWorld world;
     for (const uint8_t more : Bytes{0x08, 0x20, 0x28, 0x40, 0x80, 0xe8}) {
         check_flows(world, all_with([&](Segment& segment) {
-            segment.flags = static_cast<uint8_t>(tcp_ack | more);
-            segment.options = Bytes(segment.protocol == IPPROTO_TCP ? (more & 0x28U) : 0U, 1);
-        }));
+                        segment.flags = static_cast<uint8_t>(tcp_ack | more);
+                        segment.options =
+                            Bytes(segment.protocol == IPPROTO_TCP ? (more & 0x28U) : 0U, 1);
+                    }));
     }
 }
 
@@ -137,10 +140,10 @@ TEST_CASE("a packet of exactly the egress MTU is forwarded") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world;
     check_flows(world, all_with([](Segment& segment) {
-        segment.payload.clear();
-        const size_t headers = frame_of(segment).size() - 14;
-        segment.payload = Bytes(FastWorld::mtu - headers, 0x77);
-    }));
+                    segment.payload.clear();
+                    const size_t headers = frame_of(segment).size() - 14;
+                    segment.payload = Bytes(FastWorld::mtu - headers, 0x77);
+                }));
 }
 
 TEST_CASE("the fast path finds a flow wherever in its bucket it lies") {

@@ -6,10 +6,10 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
-#include "conntrack_entry.h"
 #include "devices.h"
 #include "fast_world.h"
 #include "kernel/bpf_map.h"
+#include "support/conntrack_entry.h"
 #include "test_instance.h"
 
 using namespace linkbal;

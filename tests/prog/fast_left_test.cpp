@@ -117,7 +117,8 @@ TEST_CASE("IP options and IPv6 extension headers are the kernel's") {
             return is_ipv4(flow);
         });
     }
-    for (const uint8_t header : Bytes{IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS, IPPROTO_AH}) {
+    for (const uint8_t header :
+         Bytes{IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS, IPPROTO_AH}) {
         check_all_damaged(world, LB_FAST_PROTOCOL, [&](Bytes& frame, const Flow& flow) {
             if (!is_ipv4(flow)) {
                 insert(frame, ip_place + 40, extension(flow.in.protocol));
@@ -364,7 +365,8 @@ TEST_CASE("a transport header that contradicts the packet is the kernel's") {
             return is_tcp(flow);
         });
     }
-    for (const uint16_t length : std::vector<uint16_t>{0, 1, 7, 41, 100, 65535}) { // the packet has 40
+    for (const uint16_t length :
+         std::vector<uint16_t>{0, 1, 7, 41, 100, 65535}) { // the packet has 40
         check_all_damaged(world, LB_FAST_MALFORMED, [&](Bytes& frame, const Flow& flow) {
             if (!is_tcp(flow)) {
                 put16(frame, transport_place(flow.in.family) + 4, length);

@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-
 namespace linkbal::test {
 
 namespace {
@@ -15,9 +14,7 @@ namespace {
 constexpr size_t ethernet_size = 14;
 constexpr size_t shortest_frame = 60;
 
-Bytes be16(size_t value) {
-    return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)};
-}
+Bytes be16(size_t value) { return {static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)}; }
 
 Bytes address(const std::string& text) {
     const auto parsed = IpAddress::parse(text).value();

@@ -103,9 +103,8 @@ lb_flow head_of(const Flow& flow, uint32_t now) {
     std::ranges::copy(flow.out.to, head.mac);
     head.protocol = flow.in.protocol;
     head.uplink = FastWorld::uplink;
-    head.version = {.ttl = flow.out.ttl,
-                    .dscp = static_cast<__u8>(flow.out.tos & 0xfc),
-                    .generation = 6};
+    head.version = {
+        .ttl = flow.out.ttl, .dscp = static_cast<__u8>(flow.out.tos & 0xfc), .generation = 6};
     return head;
 }
 
@@ -117,9 +116,8 @@ Bytes bytes_of_entry(const Entry& entry) {
 
 Bytes entry_of(const Flow& flow, uint32_t now) {
     if (flow.in.family == Family::ipv4) {
-        return bytes_of_entry(lb_flow4{.flow = head_of(flow, now),
-                                       .from = tuple4(flow.in.ends),
-                                       .to = tuple4(flow.out.ends)});
+        return bytes_of_entry(lb_flow4{
+            .flow = head_of(flow, now), .from = tuple4(flow.in.ends), .to = tuple4(flow.out.ends)});
     }
     return bytes_of_entry(lb_flow6{.flow = head_of(flow, now),
                                    .from = tuple6(flow.in.ends),

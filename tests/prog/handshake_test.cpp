@@ -6,12 +6,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
-#include "conntrack_entry.h"
 #include "devices.h"
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
 #include "kernel/handshakes.h"
 #include "linkbal/hash.h"
+#include "support/conntrack_entry.h"
 #include "test_instance.h"
 #include "two_uplinks.h"
 

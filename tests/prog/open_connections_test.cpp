@@ -10,10 +10,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "conntrack_entry.h"
 #include "devices.h"
 #include "kernel/bpf_map.h"
 #include "kernel/flow_table.h"
+#include "support/conntrack_entry.h"
 #include "test_instance.h"
 
 using namespace linkbal;

@@ -203,31 +203,12 @@ Result<BpfObject> take_descriptors(const linkbal_bpf& skeleton,
     return object;
 }
 
-tl::unexpected<Error> load_failure(int code, const LibbpfLog& log) {
-    keep_failed_load_log(log.text());
-    auto error = fail_errno(code, "loading the BPF programs");
-    error.value().message += ": " + log_reason(log.text());
-    return error;
-}
-
 // libbpf looks for kernel functions that are not in the kernel itself in its modules, whose types are
 // opened by their ids, for CAP_SYS_ADMIN only. Versions such as 1.1 fail where they may not, even if the
 // function is weak and never called; later ones go on. It looks once: here, for one that does not exist
 // and whose failure is of no account.
 void pass_over_modules(const linkbal_bpf& skeleton) {
     (void)bpf_program__set_attach_target(skeleton.progs.lb_classify, 0, "lb_no_such_function");
-}
-
-std::set<uint32_t> used_maps(const Fd& program) {
-    std::array<__u32, 64> ids{};
-    bpf_prog_info info{};
-    info.nr_map_ids = ids.size();
-    info.map_ids = reinterpret_cast<__u64>(ids.data());
-    __u32 size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) {
-        return {0}; // an id that no map has
-    }
-    return {ids.begin(), ids.begin() + std::min<size_t>(info.nr_map_ids, ids.size())};
 }
 
 // They get their names when the outer map has its own: until then those that it holds now keep them.

@@ -279,7 +279,7 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
     UplinkMaps maps;
-    const auto opened = open_maps({{"uplinks", &maps.names},
+    auto opened = open_maps({{"uplinks", &maps.names},
                                    {"uplink_counters", &maps.counters},
                                    {"handshake_counters", &maps.handshakes},
                                    {"epochs", &maps.epochs}});
@@ -298,7 +298,7 @@ Status Datapath::set_devices(std::span<const std::string> lan_devices,
                              std::span<const DatapathUplink> uplinks,
                              std::span<const DatapathDevice> devices, MissingDevices missing) {
     DeviceMaps maps;
-    const auto opened = open_maps({{"devices", &maps.devices},
+    auto opened = open_maps({{"devices", &maps.devices},
                                    {"interfaces", &maps.interfaces},
                                    {"redirects", &maps.redirects},
                                    {"epochs", &maps.epochs}});

@@ -91,7 +91,8 @@ class Datapath {
   private:
     [[nodiscard]] Result<BpfObject> pinned() const;
     [[nodiscard]] Result<Fd> map(std::string_view name) const;
-    Status open_maps(std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const;
+    [[nodiscard]] Status
+    open_maps(std::initializer_list<std::pair<std::string_view, Fd*>> wanted) const;
     std::string directory_;
 };
 

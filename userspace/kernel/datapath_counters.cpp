@@ -45,7 +45,10 @@ Status sum_counters(const Fd& map, std::array<Counters, size>& sums) {
 
 Result<DatapathCounters> Datapath::counters() const {
     DatapathCounters counters;
-    Fd uplinks, verdicts, fast, lease;
+    Fd uplinks;
+    Fd verdicts;
+    Fd fast;
+    Fd lease;
     const auto opened = open_maps({{"uplink_counters", &uplinks},
                                    {"verdict_counters", &verdicts},
                                    {"fast_counters", &fast},

@@ -101,6 +101,19 @@ Status keeps_mask(const Config& config, const std::optional<ActualDatapath>& dat
         datapath->state.mark_mask, config.balance.mark_mask);
 }
 
+// What a more privileged process has loaded can do more than we could load.
+void add_abilities_of(const std::optional<ActualDatapath>& datapath, DatapathAbilities& able) {
+    if (datapath && datapath->current) {
+        able.conntrack_lookup |= datapath->state.conntrack_lookup;
+        able.conntrack_timeout |= datapath->state.conntrack_timeout;
+    }
+}
+
+bool differs(const Memory& memory, const Desired& desired) {
+    return memory.uplinks != remembered(desired.uplinks) || memory.families != desired.families ||
+           memory.forwarding != desired.forwarding;
+}
+
 } // namespace
 
 Result<Gateway> Gateway::open(const std::string& instance) {
@@ -181,11 +194,7 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!able) {
         return tl::unexpected(able.error());
     }
-    // What a more privileged process has loaded can do more than we could load.
-    if (*datapath && (*datapath)->current) {
-        able->conntrack_lookup |= (*datapath)->state.conntrack_lookup;
-        able->conntrack_timeout |= (*datapath)->state.conntrack_timeout;
-    }
+    add_abilities_of(*datapath, *able);
     if (auto kept = keeps_mask(config, *datapath); !kept) {
         return tl::unexpected(kept.error());
     }
@@ -217,8 +226,7 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
                       std::back_inserter(warnings));
     NotationContext notation = notation_context(instance_, desired->state);
     const bool to_remember =
-        memory->uplinks != remembered(desired->uplinks) || memory->families != desired->families ||
-        memory->forwarding != desired->forwarding || memory->refused_xdp != considered->refused_xdp;
+        differs(*memory, *desired) || memory->refused_xdp != considered->refused_xdp;
     return Preparation{.memory = *std::move(memory),
                        .desired = *std::move(desired),
                        .plan = std::move(plan),

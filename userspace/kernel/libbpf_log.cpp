@@ -86,4 +86,11 @@ std::string log_reason(std::string_view log) {
 const std::string& failed_load_log() { return failed(); }
 void keep_failed_load_log(const std::string& log) { failed() = log; }
 
+tl::unexpected<Error> load_failure(int code, const LibbpfLog& log) {
+    keep_failed_load_log(log.text());
+    auto error = fail_errno(code, "loading the BPF programs");
+    error.value().message += ": " + log_reason(log.text());
+    return error;
+}
+
 } // namespace linkbal

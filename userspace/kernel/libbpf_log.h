@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "util/result.h"
+
 namespace linkbal {
 
 // Collects what libbpf says while it lives (the verifier's log included); nothing goes to stderr.
@@ -24,5 +26,8 @@ std::string log_reason(std::string_view log);
 // The whole log of the last load that failed in this process; empty if none did.
 const std::string& failed_load_log();
 void keep_failed_load_log(const std::string& log);
+
+// The error of a load that has failed with the errno `code`, whose log is kept.
+tl::unexpected<Error> load_failure(int code, const LibbpfLog& log);
 
 } // namespace linkbal

@@ -2,6 +2,7 @@
 #include "kernel/program_pins.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string_view>
 
@@ -27,6 +28,18 @@ Result<ProgramPin> describe(std::string path, Fd program, bool former) {
 }
 
 } // namespace
+
+std::set<uint32_t> used_maps(const Fd& program) {
+    std::array<__u32, 64> ids{};
+    bpf_prog_info info{};
+    info.nr_map_ids = ids.size();
+    info.map_ids = reinterpret_cast<__u64>(ids.data());
+    __u32 size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(program.get(), &info, &size) != 0) {
+        return {0}; // an id that no map has
+    }
+    return {ids.begin(), ids.begin() + std::min<size_t>(info.nr_map_ids, ids.size())};
+}
 
 std::string program_directory(const std::string& directory) { return directory + "/programs"; }
 std::string program_path(const std::string& directory, std::string_view name) {

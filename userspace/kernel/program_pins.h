@@ -27,6 +27,9 @@ struct ProgramPin {
     bool former = false;
 };
 
+// The ids of the maps that a program uses; {0}, which no map has, where the kernel doesn't say.
+std::set<uint32_t> used_maps(const Fd& program);
+
 std::string program_directory(const std::string& directory);
 std::string program_path(const std::string& directory, std::string_view name);
 

@@ -185,7 +185,9 @@ FastPathStatus fast_path_of(const Readings& readings) {
         const std::array<uint64_t, 2> places{uint64_t{buckets[LB_IPV4]} * LB_WAYS,
                                              uint64_t{buckets[LB_IPV6]} * LB_WAYS};
         status.capacity = places[LB_IPV4] + places[LB_IPV6];
-        status.memory = (places[LB_IPV4] * sizeof(lb_flow4)) + (places[LB_IPV6] * sizeof(lb_flow6));
+        status.memory = (places[LB_IPV4] * sizeof(lb_flow4)) +
+                        (places[LB_IPV6] * sizeof(lb_flow6)) +
+                        (status.capacity / LB_WAYS * sizeof(lb_tags));
     }
     for (size_t reason = LB_FAST_FORWARDED + 1; reason < fast_names.size(); ++reason) {
         const lb_verdict_counters& counted = counters.fast.at(reason);

@@ -56,10 +56,10 @@ Status add_conntrack(const ConntrackEntry& entry) {
     const End seen_as = entry.nat_source.empty()
                             ? from
                             : End{IpAddress::parse(entry.nat_source).value(), entry.nat_port};
-    const End reached = entry.nat_destination.empty()
-                            ? to
-                            : End{IpAddress::parse(entry.nat_destination).value(),
-                                  entry.nat_destination_port};
+    const End reached =
+        entry.nat_destination.empty()
+            ? to
+            : End{IpAddress::parse(entry.nat_destination).value(), entry.nat_destination_port};
     tuple(message, CTA_TUPLE_REPLY, reached, seen_as, entry.protocol);
     raw(message, CTA_TIMEOUT, htonl(entry.timeout));
     raw(message, CTA_MARK, htonl(entry.mark));
