@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A gateway between two wires whose ends are nobody's: frames are sent and captured as they are.
+
+      192.168.0.10, 2001:db8:a::10 ... eth0  gateway  eth1 ... 192.168.1.1, 2001:db8:1::1
+
+All gateways have the same addresses, of hardware as well, so that what goes into two of them should
+come out of both alike. Nothing at the ends answers or adds a packet.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+
+from . import namespaces
+from .namespaces import Namespace, veth
+from .network import Uplink
+
+HOST_MAC, LAN_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
+ROUTER_MAC, WAN_MAC = "02:00:00:00:00:12", "02:00:00:00:00:11"
+ETH_P_ALL = 3
+SO_SNDBUFFORCE, SO_RCVBUFFORCE, PACKET_IGNORE_OUTGOING = 32, 33, 23
+ROOM = 64 << 20
+IP = (b"\x08\x00", b"\x86\xdd")
+
+
+class Wire:
+    """The far end of one of a gateway's devices."""
+
+    def __init__(self, space, device):
+        self.device = device
+        with space.entered():
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.socket.bind((device, ETH_P_ALL))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+        self.socket.setsockopt(263, PACKET_IGNORE_OUTGOING, 1)  # SOL_PACKET
+
+    def send(self, frames):
+        send = self.socket.send
+        for frame in frames:
+            send(frame)
+
+    def receive(self, count, patience=2.0):
+        """`count` frames of TCP and UDP, or as many as come; what there is more comes with them."""
+        frames = []
+        while True:
+            self.socket.settimeout(patience if len(frames) < count else 0)
+            try:
+                frame = self.socket.recv(65536)
+            except (TimeoutError, BlockingIOError):
+                return frames
+            if is_transport(frame):
+                frames.append(frame)
+
+    def close(self):
+        self.socket.close()
+
+
+def is_transport(frame):
+    """TCP or UDP right behind the IP header."""
+    protocol = {IP[0]: 23, IP[1]: 20}.get(frame[12:14])
+    return protocol is not None and frame[protocol] in (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
+
+
+class Wires:
+    """The gateway and both wires; looks like a lab to Balancer and Config. A context manager."""
+
+    ipv6 = True
+    lan_device = "eth0"
+
+    def __init__(self, number):
+        self.instance = f"lb-{os.getpid()}-{1000 + number}"
+        self.uplinks = [Uplink(1)]
+        self.directory = tempfile.mkdtemp(prefix=f"{self.instance}-")
+        self.spaces = []
+        self.wires = []
+
+    def __enter__(self):
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _build(self):
+        self.gateway, ends = self._namespace("gw"), self._namespace("ends")
+        ends.sysctl(**{"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1})
+        self.gateway.sysctl(**{"ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0,
+                               "ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
+        for device, end, mac, far in (("eth0", "lan", LAN_MAC, HOST_MAC),
+                                      ("eth1", "wan", WAN_MAC, ROUTER_MAC)):
+            veth(self.gateway, device, ends, end)
+            self.gateway.batch(f"link set {device} address {mac} up\n")
+            ends.batch(f"link set {end} address {far} arp off up\n")
+            # A veth takes what XDP redirects to it only if its peer has NAPI.
+            ends.run("ethtool", "-K", end, "gro", "on")
+        self.gateway.batch(f"""
+            addr add 192.168.0.1/24 dev eth0
+            addr add 2001:db8:a::1/64 dev eth0 nodad
+            addr add 192.168.1.2/24 dev eth1
+            addr add 2001:db8:1::2/64 dev eth1 nodad
+            neigh add 192.168.0.10 lladdr {HOST_MAC} dev eth0
+            neigh add 2001:db8:a::10 lladdr {HOST_MAC} dev eth0
+            neigh add 192.168.1.1 lladdr {ROUTER_MAC} dev eth1
+            neigh add 2001:db8:1::1 lladdr {ROUTER_MAC} dev eth1
+            """)
+        self.lan, self.wan = Wire(ends, "lan"), Wire(ends, "wan")
+        self.wires = [self.lan, self.wan]
+
+    def _namespace(self, role):
+        space = Namespace(f"{self.instance}-{role}")
+        self.spaces.append(space)
+        return space
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for wire in self.wires:
+            wire.close()
+        for space in self.spaces:
+            namespaces.remove(space.name)
+        namespaces.remove_instance(self.instance)
+        shutil.rmtree(self.directory, ignore_errors=True)
