@@ -157,7 +157,7 @@ class Capture:
     """
 
     def __init__(self, space, device, keep=None):
-        self.frames, self._keep, self._ended = [], keep, False
+        self.frames, self._keep, self._ended = [], keep, 0.0
         self.others = {"rx": 0, "tx": 0}  # frames of other kinds
         with space.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -177,12 +177,15 @@ class Capture:
                 if self._ended:
                     return
                 continue
+            seconds, nanoseconds = struct.unpack("=qq", control[0][2][:16])
+            at = seconds + nanoseconds / 1e9 + self._offset
+            if self._ended and at > self._ended:
+                return
             seen = _parse(data)
             if seen is None:
                 self.others["tx" if address[2] == 4 else "rx"] += 1
                 continue
-            seconds, nanoseconds = struct.unpack("=qq", control[0][2][:16])
-            seen.at = seconds + nanoseconds / 1e9 + self._offset
+            seen.at = at
             seen.outgoing = address[2] == 4
             if self._keep is None or self._keep(seen):
                 self.frames.append(seen)
@@ -192,7 +195,7 @@ class Capture:
         return self
 
     def __exit__(self, *_):
-        self._ended = True
+        self._ended = time.monotonic()
         self._thread.join()
         self._socket.close()
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The servers of the internet: servers.py UDP-ADDRESS...; prints "ready" when they answer.
 
-    TCP 80     HTTP: /SIZE is a file of that many bytes; knows ranges
+    TCP 80     HTTP: /SIZE is a file of that many bytes; knows ranges. What
+               is PUT is answered by its SHA-256
     TCP 7000   says which address it sees, and closes
     UDP 7000   says which address it sees, then repeats what it got
     TCP 7002   says which address it sees, then repeats everything
@@ -9,6 +10,7 @@ Nothing listens on port 7999.
 """
 
 import asyncio
+import hashlib
 import http.server
 import re
 import socket
@@ -69,6 +71,18 @@ class File(http.server.BaseHTTPRequestHandler):
                 first += len(piece)
         except ConnectionError:
             self.close_connection = True
+
+    def do_PUT(self):
+        """Tells the SHA-256 of what was sent."""
+        left, digest = int(self.headers["Content-Length"]), hashlib.sha256()
+        while left and (piece := self.rfile.read(min(left, 65536))):
+            digest.update(piece)
+            left -= len(piece)
+        answer = digest.hexdigest().encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, *_):
         pass

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections that pause: TCP is remembered as long as the kernel promises, UDP is forgotten in time."""
+
+import time
+
+import pytest
+from lab import waituntil
+from lab.busy import Connection
+from lab.fast import Stream, endpoint
+
+LAB = {"hosts": 1, "uplinks": 2}
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+
+
+def left(fast, port):
+    """Seconds that conntrack has left for a client's port, or None."""
+    rows = [r for r in fast.lab.gateway.output("cat", "/proc/net/nf_conntrack").splitlines()
+            if f"sport={port} " in r]
+    return int(rows[0].split()[4]) if rows else None
+
+
+@FAMILIES
+def test_tcp_stays_for_days(shared_fast, family):
+    """Conntrack gives a connection five minutes whose last data it has not seen acknowledged."""
+    fast = shared_fast
+    made = [Connection(fast.lab.hosts[0], s) for s in fast.lab.servers(family)[:4]]
+    for connection in made:
+        connection.socket.settimeout(5)
+    ports = [c.ends[0][1] for c in made]
+
+    def talk():
+        for connection in made:
+            connection.send()
+            while connection.waiting and not connection.error:
+                connection.receive()
+
+    def taken():
+        talk()
+        return all(fast.offloaded(endpoint(*c.ends[0])) for c in made)
+    waituntil(taken, 5)
+    end = time.monotonic() + 1.5  # some renewals, at any moment of a conversation
+    while time.monotonic() < end:
+        talk()
+    assert all(c.error is None for c in made)
+    assert all(left(fast, port) > 100_000 for port in ports), [left(fast, port) for port in ports]
+    for connection in made:
+        connection.socket.close()
+
+
+def test_udp_ends_with_conntracks_timeout(shared_fast):
+    """While it flows it lives, however short the timeout; then conntrack and the flow cache forget it."""
+    fast = shared_fast
+    fast.lab.gateway.sysctl(**{"netfilter/nf_conntrack_udp_timeout": 3,
+                               "netfilter/nf_conntrack_udp_timeout_stream": 3})
+    with Stream(fast.lab, 4) as four, Stream(fast.lab, 6) as six:
+        for stream in (four, six):
+            waituntil(lambda s=stream: fast.offloaded(s.source), 5)
+        hits = fast.counts()["hits"]
+        waituntil(lambda: min(len(four.at), len(six.at)) > 800, 10)  # 4 s
+        for stream in (four, six):
+            assert stream.stop() == []
+            assert len(stream.seen) == 1 and left(fast, stream.sport) is not None
+        assert fast.counts()["hits"] - hits > 2500
+        for stream in (four, six):
+            waituntil(lambda s=stream: left(fast, s.sport) is None, 8, "conntrack forgets it")
+            assert not fast.flow(stream.source)
+        waituntil(lambda: fast.counts()["flows"] == 0, 5, "no flow is left")
