@@ -21,7 +21,6 @@ constexpr uint32_t mark_of_uplink = FastWorld::uplink << 16;
 // Of nf_conntrack_common.h.
 constexpr uint32_t confirmed = 0x8, helper = 0x2000;
 
-void flush_conntrack() { command("conntrack -F >/dev/null 2>&1"); }
 
 // A connection that began with packets like those of `flow`.
 ConntrackEntry connection(const Flow& flow) {
@@ -365,12 +364,32 @@ TEST_CASE("a flow that is there twice keeps one entry") {
     for (const auto& flow : all_flows()) {
         flush_conntrack();
         need(add_conntrack(connection(flow)));
-        const Place first = world.put(flow, 2);
+        const Place first = world.put(flow, 0);
         const Place second = world.put(flow, 5);
         leave(world, flow);
         check_learned(world, flow, first);
         CHECK(world.flow_at(first).lease.end != 0);
         CHECK(world.flow_at(second).lease.end == 0);
+    }
+}
+
+TEST_CASE("a flow that moves to where packets look first is counted on") {
+    LINKBAL_NEED_NAMESPACES();
+    FastWorld world({.still = false});
+    for (const auto& flow : all_flows()) {
+        flush_conntrack();
+        need(add_conntrack(connection(flow)));
+        const Place far = world.put(flow, 5);
+        world.change(far, [](lb_flow& f) { f.packets = f.bytes = 5; });
+        leave(world, flow);
+        const Place first = world.place_of(flow);
+        check_learned(world, flow, first);
+        CHECK(world.flow_at(first).packets == 5);
+        CHECK(world.flow_at(first).bytes == 5);
+        CHECK(world.flow_at(far).lease.end == 0);
+        leave(world, flow); // there is nowhere better
+        CHECK(world.flow_at(first).lease.end != 0);
+        world.change(first, [](lb_flow& f) { f = {}; }); // flows of the same ports begin anew
     }
 }
 
