@@ -280,9 +280,9 @@ Status Datapath::set_bypass(std::span<const Prefix> prefixes) {
 Status Datapath::set_uplinks(std::span<const DatapathUplink> uplinks) {
     UplinkMaps maps;
     auto opened = open_maps({{"uplinks", &maps.names},
-                                   {"uplink_counters", &maps.counters},
-                                   {"handshake_counters", &maps.handshakes},
-                                   {"epochs", &maps.epochs}});
+                             {"uplink_counters", &maps.counters},
+                             {"handshake_counters", &maps.handshakes},
+                             {"epochs", &maps.epochs}});
     if (!opened) {
         return opened;
     }
@@ -299,9 +299,9 @@ Status Datapath::set_devices(std::span<const std::string> lan_devices,
                              std::span<const DatapathDevice> devices, MissingDevices missing) {
     DeviceMaps maps;
     auto opened = open_maps({{"devices", &maps.devices},
-                                   {"interfaces", &maps.interfaces},
-                                   {"redirects", &maps.redirects},
-                                   {"epochs", &maps.epochs}});
+                             {"interfaces", &maps.interfaces},
+                             {"redirects", &maps.redirects},
+                             {"epochs", &maps.epochs}});
     if (!opened) {
         return opened;
     }
