@@ -21,8 +21,6 @@ constexpr uint32_t mark_of_uplink = FastWorld::uplink << 16;
 // Of nf_conntrack_common.h.
 constexpr uint32_t confirmed = 0x8, helper = 0x2000;
 
-void flush_conntrack() { command("conntrack -F >/dev/null 2>&1"); }
-
 // A connection that began with packets like those of `flow`.
 ConntrackEntry connection(const Flow& flow) {
     return {.source = flow.in.ends.source,
