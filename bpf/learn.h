@@ -76,8 +76,12 @@ static __always_inline union lb_lease_bits lb_first_lease(const struct lb_lesson
     return lesson->opening ? noted : lb_new_lease(now, lesson->longest, lesson->epoch);
 }
 
-/* `former` is where the flow was counted until now: there, elsewhere or nowhere (NULL). */
-static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow,
+/*
+ * `former` is where the flow was counted until now: there, elsewhere or nowhere (NULL). The tag (`*there`
+ * becomes `tag`) and the lease are written by the same writer as the rest: a flow under another's tag
+ * could not be ended, and one with another's lease might outlive its epoch.
+ */
+static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, __u8* there, __u8 tag,
                                        const struct lb_flow* former, const struct lb_lesson* lesson,
                                        __u32 now) {
     volatile __u64* lease_word = lb_lease_word(flow);
@@ -86,25 +90,26 @@ static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow,
         return;
     }
     *lease_word = 0;
+    *there = tag;
     lb_write_flow(family, flow, lesson);
     flow->packets = former ? former->packets : 0;
     flow->bytes = former ? former->bytes : 0;
     version.version.ttl = lesson->ttl;
     version.version.dscp = lesson->dscp;
-    lb_end_writing(flow, version);
     *lease_word = lb_first_lease(lesson, now).word;
+    lb_end_writing(flow, version);
 }
 
 /* The packets of a flow may have other MAC addresses now, or leave by another device. */
-static __always_inline void lb_learn_again(__u32 family, struct lb_flow* flow,
-                                           const struct lb_lesson* lesson, __u32 now) {
+static __always_inline void lb_learn_again(__u32 family, struct lb_flow* flow, __u8* there,
+                                           __u8 tag, const struct lb_lesson* lesson, __u32 now) {
     const __u64 seen = LB_READ_ONCE(*lb_lease_word(flow));
     if (!lesson->opening && lb_is_learned(family, flow, lesson)) {
         lb_renew(flow, seen, lesson, now);
         return;
     }
     *(volatile __u64*)lb_lease_word(flow) = 0;
-    lb_rewrite(family, flow, flow, lesson, now);
+    lb_rewrite(family, flow, there, tag, flow, lesson, now);
 }
 
 static __always_inline void lb_count_full(void) {
@@ -129,8 +134,7 @@ static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* t
                                     __u32 now) {
     struct lb_flow* flow = lb_entry(family, place);
     if (flow) {
-        tags->way[place & (LB_WAYS - 1)] = tag;
-        lb_rewrite(family, flow, former, lesson, now);
+        lb_rewrite(family, flow, &tags->way[place & (LB_WAYS - 1)], tag, former, lesson, now);
     }
 }
 
@@ -159,7 +163,7 @@ static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* le
             if (known || spare != none) {
                 *(volatile __u64*)lb_lease_word(flow) = 0;
             } else {
-                lb_learn_again(family, flow, lesson, now);
+                lb_learn_again(family, flow, &tags->way[place & (LB_WAYS - 1)], tag, lesson, now);
             }
             known = known ? known : flow;
         } else if (!known && spare == none && lb_is_spare(family, place, there, now)) {
