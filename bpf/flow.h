@@ -157,14 +157,21 @@ static __always_inline void lb_reverse(__u32 family, const __u32* to, struct lb_
     key->word[2 * half] = lb_rotate(to[2 * half], 16);
 }
 
+static __always_inline bool lb_is_reverse(__u32 family, const __u32* a, const __u32* b) {
+    const __u32 half = family == LB_IPV4 ? 1 : 4;
+    return lb_words_equal(a, b + half, half) && lb_words_equal(a + half, b, half) &&
+           a[2 * half] == lb_rotate(b[2 * half], 16);
+}
+
 static __always_inline __u64* lb_lease_word(struct lb_flow* flow) { return (__u64*)&flow->lease; }
 
-/* Every entry with this key: two CPUs may have learned a flow at the same time. */
-static __always_inline void lb_end_flow(__u32 family, const struct lb_key* key) {
+/* Every entry with this key: two CPUs may have learned a flow at the same time. True if there was one. */
+static __always_inline bool lb_end_flow(__u32 family, const struct lb_key* key) {
     const __u64 hash = lb_key_hash(family, key);
     const __u32 first = lb_first_place(family, hash);
     const struct lb_tags* tags = lb_tags(family, first);
     const __u8 tag = lb_flow_tag(hash);
+    bool ended = false;
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; tags && way < LB_WAYS; way++) {
         const __u32 place = lb_place(first, way);
@@ -172,8 +179,10 @@ static __always_inline void lb_end_flow(__u32 family, const struct lb_key* key) 
             LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]) == tag ? lb_entry(family, place) : NULL;
         if (entry && lb_is_entry_of(family, entry, key)) {
             *(volatile __u64*)lb_lease_word(entry) = 0;
+            ended = true;
         }
     }
+    return ended;
 }
 
 #endif

@@ -129,23 +129,24 @@ static __always_inline bool lb_may_be_answer(struct __sk_buff* skb) {
 }
 
 /* A packet to the LAN that came in by a device; source and destination are the server and the client,
- * NAT undone. */
-static __always_inline void lb_note_answer(struct __sk_buff* skb, __u32 uplink) {
+ * NAT undone. Not inlined, for its stack. */
+static __noinline int lb_note_answer(struct __sk_buff* skb, __u32 uplink) {
     struct lb_packet packet = {};
     if (lb_parse(skb, &packet) != LB_KIND_TCP_LATER || !packet.is_answer) {
-        return;
+        return 0;
     }
     const struct lb_handshake_key key = lb_handshake_key(
         packet.family, &packet.server, packet.destination_port, &packet.client, packet.source_port);
     const struct lb_handshake* pending = bpf_map_lookup_elem(&handshakes, &key);
     if (!pending || pending->uplink != uplink) {
-        return;
+        return 0;
     }
     const struct lb_handshake handshake = *pending;
     /* Another CPU may have the same answer in its hands, and only one of them is to count it. */
     if (bpf_map_delete_elem(&handshakes, &key) == 0) {
         lb_count_answer(packet.family, &packet.client, &handshake);
     }
+    return 0;
 }
 
 #endif

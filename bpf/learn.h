@@ -138,6 +138,37 @@ static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* t
     }
 }
 
+#define LB_NOWHERE 0xffffffff
+
+/* Where a flow is, and where it should be: there is a place nearer to where packets look first. */
+struct lb_places {
+    __u32 known;
+    __u32 spare;
+};
+
+/* Ends what is there twice, or is about to move. */
+static __always_inline struct lb_places lb_find_places(__u32 family, const struct lb_key* key,
+                                                       struct lb_tags* tags, __u32 first, __u8 tag,
+                                                       __u32 now) {
+    struct lb_places places = {.known = LB_NOWHERE, .spare = LB_NOWHERE};
+#pragma clang loop unroll(disable)
+    for (__u32 way = 0; way < LB_WAYS; way++) {
+        const __u32 place = lb_place(first, way);
+        const __u8 there = LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]);
+        struct lb_flow* flow = there == tag ? lb_entry(family, place) : NULL;
+        if (flow && lb_is_entry_of(family, flow, key)) {
+            if (places.known != LB_NOWHERE || places.spare != LB_NOWHERE) {
+                *(volatile __u64*)lb_lease_word(flow) = 0;
+            }
+            places.known = places.known == LB_NOWHERE ? place : places.known;
+        } else if (places.known == LB_NOWHERE && places.spare == LB_NOWHERE &&
+                   lb_is_spare(family, place, there, now)) {
+            places.spare = place;
+        }
+    }
+    return places;
+}
+
 /*
  * Into the place that the flow has, or into the first spare one, if that is nearer to where a packet looks
  * first; there is at most one entry of a flow that has a lease. True if it is new.
@@ -147,57 +178,85 @@ static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* le
     const __u32 first = lb_first_place(family, hash);
     const __u8 tag = lb_flow_tag(hash);
     const __u32 now = lb_tick();
-    const __u32 none = 0xffffffff;
-    __u32 spare = none;
-    struct lb_flow* known = NULL;
     struct lb_tags* tags = lb_tags(family, first);
     if (!tags) {
         return false;
     }
-#pragma clang loop unroll(disable)
-    for (__u32 way = 0; way < LB_WAYS; way++) {
-        const __u32 place = lb_place(first, way);
-        const __u8 there = LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]);
-        struct lb_flow* flow = there == tag ? lb_entry(family, place) : NULL;
-        if (flow && lb_is_entry_of(family, flow, &lesson->from)) {
-            if (known || spare != none) {
-                *(volatile __u64*)lb_lease_word(flow) = 0;
-            } else {
-                lb_learn_again(family, flow, &tags->way[place & (LB_WAYS - 1)], tag, lesson, now);
-            }
-            known = known ? known : flow;
-        } else if (!known && spare == none && lb_is_spare(family, place, there, now)) {
-            spare = place;
-        }
-    }
-    if (spare != none) {
-        lb_fill(family, spare, tags, tag, known, lesson, now);
-    } else if (!known) {
+    const struct lb_places places = lb_find_places(family, &lesson->from, tags, first, tag, now);
+    struct lb_flow* known = places.known == LB_NOWHERE ? NULL : lb_entry(family, places.known);
+    if (places.spare != LB_NOWHERE) {
+        lb_fill(family, places.spare, tags, tag, known, lesson, now);
+    } else if (known) {
+        __u8* there = &tags->way[places.known & (LB_WAYS - 1)];
+        lb_learn_again(family, known, there, tag, lesson, now);
+    } else {
         lb_count_full();
     }
-    return spare != none && !known;
+    return places.spare != LB_NOWHERE && !known;
 }
 
 /* What a SYN-ACK has noted of the other direction, if that was just now and nothing has ended since. */
-static __always_inline void lb_lease_answers(__u32 family, const struct lb_lesson* lesson) {
+static __always_inline bool lb_lease_answers(__u32 family, const struct lb_lesson* lesson) {
     struct lb_key back = {.protocol = lesson->to.protocol};
-    struct lb_key client = {.protocol = lesson->to.protocol};
     union lb_version_bits version = {.word = 0};
     lb_reverse(family, lesson->to.word, &back);
-    lb_reverse(family, lesson->from.word, &client);
     struct lb_flow* flow = lb_find_by_tags(family, lb_key_hash(family, &back), &back, &version);
     if (!flow) {
-        return;
+        return false;
     }
     const union lb_lease_bits seen = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
     const __u32 now = lb_tick();
     if (seen.lease.end == 0 || now - seen.lease.end > settings.ticks_per_second ||
         seen.lease.epoch != (__u16)lesson->epoch ||
-        !lb_words_equal(lb_to(family, flow), client.word, lb_tuple_words(family))) {
-        return;
+        !lb_is_reverse(family, lb_to(family, flow), lesson->from.word)) {
+        return false;
     }
     const union lb_lease_bits next = lb_new_lease(now, lesson->longest, lesson->epoch);
-    __sync_val_compare_and_swap(lb_lease_word(flow), seen.word, next.word);
+    return __sync_val_compare_and_swap(lb_lease_word(flow), seen.word, next.word) == seen.word;
+}
+
+/*
+ * Global functions, which the verifier takes one by one: inlined, all paths through one would be taken
+ * with all paths through the next, half a million instructions and as many microseconds at each load.
+ */
+__noinline int lb_remember_ipv4(const struct lb_lesson* lesson) {
+    return lesson ? lb_remember(LB_IPV4, lesson) : 0;
+}
+__noinline int lb_remember_ipv6(const struct lb_lesson* lesson) {
+    return lesson ? lb_remember(LB_IPV6, lesson) : 0;
+}
+__noinline int lb_lease_answers_ipv4(const struct lb_lesson* lesson) {
+    return lesson ? lb_lease_answers(LB_IPV4, lesson) : 0;
+}
+__noinline int lb_lease_answers_ipv6(const struct lb_lesson* lesson) {
+    return lesson ? lb_lease_answers(LB_IPV6, lesson) : 0;
+}
+__noinline int lb_end_flow_ipv4(const struct lb_key* key) {
+    return key ? lb_end_flow(LB_IPV4, key) : 0;
+}
+__noinline int lb_end_flow_ipv6(const struct lb_key* key) {
+    return key ? lb_end_flow(LB_IPV6, key) : 0;
+}
+
+static __always_inline void lb_end_flow_of(__u32 family, const struct lb_key* key) {
+    if (family == LB_IPV4) {
+        lb_end_flow_ipv4(key);
+    } else {
+        lb_end_flow_ipv6(key);
+    }
+}
+
+/* The packet opens a connection, establishes it or is one of many. */
+static __always_inline void lb_take_lesson(__u32 family, const struct lb_lesson* lesson) {
+    const bool is_new = family == LB_IPV4 ? lb_remember_ipv4(lesson) : lb_remember_ipv6(lesson);
+    if (!is_new || lesson->to.protocol != IPPROTO_TCP || lesson->opening) {
+        return;
+    }
+    if (family == LB_IPV4) {
+        lb_lease_answers_ipv4(lesson);
+    } else {
+        lb_lease_answers_ipv6(lesson);
+    }
 }
 
 /* Three quarters of what conntrack has left for the connection: so it can't end before the lease. */
@@ -250,8 +309,8 @@ static __always_inline bool lb_ask_conntrack(struct __sk_buff* skb, __u32 family
     bpf_ct_release(ct);
     if (!good) {
         answer.protocol = lesson->to.protocol;
-        lb_end_flow(family, &lesson->from);
-        lb_end_flow(family, &answer);
+        lb_end_flow_of(family, &lesson->from);
+        lb_end_flow_of(family, &answer);
     }
     return good;
 }
@@ -317,14 +376,24 @@ static __always_inline void lb_learn_family(struct __sk_buff* skb, __u32 family,
     }
     lb_copy_mac(skb, out, lesson->mac);
     lb_check_interface(skb, family, out);
-    if (lb_remember(family, lesson) && view.key.protocol == IPPROTO_TCP && !lesson->opening) {
-        lb_lease_answers(family, lesson);
-    }
+    lb_take_lesson(family, lesson);
 }
 
-/* A packet that came in by `in` and leaves by `out`, one of which is an uplink. Not inlined, for its stack. */
-static __noinline void lb_learn(struct __sk_buff* skb, const struct lb_device* in,
-                                const struct lb_device* out) {
+/* Not inlined: each has a stack of its own. */
+static __noinline int lb_learn_ipv4(struct __sk_buff* skb, struct lb_interface* out,
+                                    struct lb_lesson* lesson) {
+    lb_learn_family(skb, LB_IPV4, out, lesson);
+    return 0;
+}
+static __noinline int lb_learn_ipv6(struct __sk_buff* skb, struct lb_interface* out,
+                                    struct lb_lesson* lesson) {
+    lb_learn_family(skb, LB_IPV6, out, lesson);
+    return 0;
+}
+
+/* A packet that came in by `in` and leaves by `out`, one of which is an uplink. */
+static __always_inline void lb_learn(struct __sk_buff* skb, const struct lb_device* in,
+                                     const struct lb_device* out) {
     struct lb_interface* interface = bpf_map_lookup_elem(&interfaces, &out->slot);
     const __u32 uplink = in->uplink ? in->uplink : out->uplink;
     if (!interface) {
@@ -334,10 +403,10 @@ static __noinline void lb_learn(struct __sk_buff* skb, const struct lb_device* i
         .ingress = in->slot, .egress = out->slot, .uplink = uplink, .epoch = lb_epoch(uplink)};
     switch (skb->protocol) {
     case bpf_htons(ETH_P_IP):
-        lb_learn_family(skb, LB_IPV4, interface, &lesson);
+        lb_learn_ipv4(skb, interface, &lesson);
         return;
     case bpf_htons(ETH_P_IPV6):
-        lb_learn_family(skb, LB_IPV6, interface, &lesson);
+        lb_learn_ipv6(skb, interface, &lesson);
         return;
     }
 }
