@@ -204,7 +204,7 @@ enum lb_fast {
     LB_FAST_MALFORMED = 13,   /* truncated, contradicts itself, or a wrong IPv4 header checksum */
     LB_FAST_NOT_FOR_US = 14,  /* another MAC address, or another device than the flow's */
     LB_FAST_TAGGED = 15,      /* VLAN */
-    LB_FAST_NO_REDIRECT = 16, /* the device is gone, or the flow is the other program's: tc's or XDP's */
+    LB_FAST_NO_REDIRECT = 16, /* the device is gone, or the flow is the other one's of XDP and tc */
     LB_FASTS = 17,
 };
 

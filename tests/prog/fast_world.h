@@ -96,7 +96,7 @@ class FastWorld {
     void set_epoch(uint32_t value);
     [[nodiscard]] lb_lease_control lease_control() const;
     void set_lease_control(const lb_lease_control& value);
-    [[nodiscard]] double ticks_per_second() const; // as the clock really ticks
+    [[nodiscard]] double ticks_per_second() const;      // as the clock really ticks
     void set_redirect(uint32_t slot, uint32_t ifindex); // 0: none
     // An entry as it lies in its map: of struct lb_flow4 or lb_flow6.
     [[nodiscard]] Bytes raw_entry(Place place) const;
