@@ -197,15 +197,13 @@ enum lb_fast {
     LB_FAST_PROTOCOL = 7, /* neither TCP nor UDP, or behind IPv6 extension headers */
     LB_FAST_OPTIONS = 8,  /* IPv4 options */
     LB_FAST_FRAGMENT = 9,
-    LB_FAST_TTL = 10, /* TTL or hop limit of 1 or less */
-    LB_FAST_HEADER =
-        11, /* TTL or DSCP differ from what the kernel made of the flow's last packet */
-    LB_FAST_TOO_BIG = 12,    /* for the device that it would leave by */
-    LB_FAST_MALFORMED = 13,  /* truncated, contradicts itself, or a wrong IPv4 header checksum */
-    LB_FAST_NOT_FOR_US = 14, /* another MAC address, or another device than the flow's */
-    LB_FAST_TAGGED = 15,     /* VLAN */
-    LB_FAST_NO_REDIRECT =
-        16, /* the device is gone, or the flow is the other program's: tc's or XDP's */
+    LB_FAST_TTL = 10,         /* TTL or hop limit of 1 or less */
+    LB_FAST_HEADER = 11,      /* TTL or DSCP differ from what the kernel made of the last packet */
+    LB_FAST_TOO_BIG = 12,     /* for the device that it would leave by */
+    LB_FAST_MALFORMED = 13,   /* truncated, contradicts itself, or a wrong IPv4 header checksum */
+    LB_FAST_NOT_FOR_US = 14,  /* another MAC address, or another device than the flow's */
+    LB_FAST_TAGGED = 15,      /* VLAN */
+    LB_FAST_NO_REDIRECT = 16, /* the device is gone, or the flow is the other one's of XDP and tc */
     LB_FASTS = 17,
 };
 

@@ -16,6 +16,7 @@ from lab.frames import ACK, CWR, ECE, PSH, SYN, TCP, UDP, URG, Ends, Flow, Packe
 from lab.wires import HOST_MAC, LAN_MAC, ROUTER_MAC, WAN_MAC, Wires
 
 PACKETS = 120_000
+PIECES = 1_500  # large ones
 BATCH = 100  # a veth takes 256 frames, or loses the rest
 CONNECTIONS = 8  # of each kind
 MODES = ("classify", "xdp", "tc")
@@ -104,6 +105,7 @@ class Gateway:
 
     def __init__(self, wires, mode, linkbal):
         self.mode = mode
+        self.received = wires.received
         self.wires = {"lan": wires.lan, "wan": wires.wan}
         wires.gateway.nft(DNAT)
         self.balancer = Balancer(wires, linkbal)
@@ -115,6 +117,10 @@ class Gateway:
         """What comes out at the other side."""
         self.wires[side].send(frames)
         return self.wires["wan" if side == "lan" else "lan"].receive(len(frames))
+
+    def forward_offloaded(self, side, frames, expected):
+        self.wires[side].send_offloaded(frames)
+        return self.wires["wan" if side == "lan" else "lan"].receive(expected)
 
     def open(self, connection):
         for side, frame in connection.opening():
@@ -175,3 +181,46 @@ def test_frames_are_the_kernels(gateways):
     # The rest: another TTL or TOS, the flow's next packet after those, and renewals.
     assert shares["xdp"] > 0.9
     assert shares["tc"] > 0.9
+
+
+@pytest.fixture
+def segmenting(linkbal):
+    """Gateways that get pieces of 64 kB, as behind GRO. XDP is not for those."""
+    with Wires(3) as first, Wires(4) as second:
+        for wires in (first, second):
+            wires.segment()
+        yield [Gateway(wires, mode, linkbal)
+               for wires, mode in ((first, "classify"), (second, "tc"))]
+
+
+def random_piece(connection, side):
+    """A frame for Wire.send_offloaded(), and how many frames that makes on the wire."""
+    packet = random_packet(connection, side)
+    packet.padded, packet.checksum = False, "right"
+    flow = connection.flows[side]
+    if random.random() < 0.3:
+        return flow.offloaded(packet), 1
+    size = random.choice((100, 536, 1000, 1400))
+    packet.payload = random.randbytes(random.randrange(size + 1, min(40 * size, 60_000)))
+    return flow.offloaded(packet, size), -(-len(packet.payload) // size)
+
+
+def test_pieces_come_out_in_the_kernels_segments(segmenting):
+    random.seed(SEED)
+    known = connections()[::CONNECTIONS]
+    for gateway in segmenting:
+        for connection in known:
+            gateway.open(connection)
+    hits, received = segmenting[1].hits(), segmenting[1].received()
+    segments = 0
+    for number in range(PIECES):
+        side = ("lan", "wan")[number % 2]
+        piece, count = random_piece(random.choice(known), side)
+        kernels, fast = (gateway.forward_offloaded(side, [piece], count) for gateway in segmenting)
+        assert len(kernels) == count
+        assert fast == kernels, first_difference(by_flow(kernels), by_flow(fast))
+        segments += count
+    assert segmenting[1].received() - received == PIECES
+    assert segments > 5 * PIECES
+    # Leases end between packets that are far apart: a flow's come about every 20 ms.
+    assert segmenting[1].hits() - hits > 0.8 * segments

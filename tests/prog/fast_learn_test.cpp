@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the programs at egress remember of a connection, and of which they remember nothing.
-#include <algorithm>
-#include <cstring>
+#include <functional>
+#include <utility>
 
 #include <net/if.h>
 #include <netinet/in.h>
 
 #include "devices.h"
-#include "fast_world.h"
-#include "kernel/bpf_map.h"
-#include "support/conntrack_entry.h"
+#include "fast_egress.h"
 #include "test_instance.h"
 
 using namespace linkbal;
@@ -17,86 +15,8 @@ using namespace linkbal::test;
 
 namespace {
 
-constexpr uint32_t mark_of_uplink = FastWorld::uplink << 16;
 // Of nf_conntrack_common.h.
 constexpr uint32_t confirmed = 0x8, helper = 0x2000;
-
-// A connection that began with packets like those of `flow`.
-ConntrackEntry connection(const Flow& flow) {
-    return {.source = flow.in.ends.source,
-            .destination = flow.in.ends.destination,
-            .protocol = flow.in.protocol,
-            .source_port = flow.in.ends.source_port,
-            .destination_port = flow.in.ends.destination_port,
-            .mark = mark_of_uplink | 0xab00cdef,
-            .nat_source = flow.out.ends.source,
-            .nat_port = flow.out.ends.source_port,
-            .nat_destination = flow.out.ends.destination,
-            .nat_destination_port = flow.out.ends.destination_port};
-}
-
-// A connection with answers like the packets of `flow`.
-ConntrackEntry answered_connection(const Flow& flow) {
-    auto entry = connection(flow);
-    std::swap(entry.source, entry.nat_destination);
-    std::swap(entry.source_port, entry.nat_destination_port);
-    std::swap(entry.destination, entry.nat_source);
-    std::swap(entry.destination_port, entry.nat_port);
-    return entry;
-}
-
-// The kernel has forwarded a packet of the flow, which is at egress now.
-void leave(FastWorld& world, const Flow& flow, const Segment& segment) {
-    const bool from_lan = flow.from == From::lan;
-    Bytes frame = frame_of(segment);
-    const Bytes before = frame;
-    __sk_buff context{};
-    context.ingress_ifindex = from_lan ? world.lan_ifindex() : world.uplink_ifindex();
-    context.ifindex = from_lan ? world.uplink_ifindex() : world.lan_ifindex();
-    CHECK(world.run_tc(from_lan ? "lb_count_tx" : "lb_count_rx", frame, context) == -1);
-    CHECK(frame == before);
-}
-void leave(FastWorld& world, const Flow& flow) { leave(world, flow, flow.out); }
-
-bool is_known(const FastWorld& world, const Flow& flow) {
-    return world.flow_at(world.place_of(flow)).lease.end != 0;
-}
-
-// What an entry should be, but for its lease and counters.
-void check_learned(const FastWorld& world, const Flow& flow, Place place) {
-    const bool from_lan = flow.from == From::lan;
-    const lb_flow entry = world.flow_at(place);
-    CHECK(entry.ingress == (from_lan ? FastWorld::lan_slot : FastWorld::wan_slot));
-    CHECK(entry.egress == (from_lan ? FastWorld::wan_slot : FastWorld::lan_slot));
-    CHECK(std::ranges::equal(entry.mac, flow.out.to));
-    CHECK(entry.protocol == flow.in.protocol);
-    CHECK(entry.uplink == FastWorld::uplink);
-    CHECK(entry.version.ttl == flow.out.ttl);
-    CHECK(entry.version.dscp == (flow.out.tos & 0xfc));
-    CHECK(entry.version.generation % 2 == 0);
-    CHECK(world.tag_at(place) == place.tag);
-    const Bytes bytes = world.raw_entry(place);
-    if (is_ipv4(flow)) {
-        const auto from = tuple4(flow.in.ends);
-        const auto to = tuple4(flow.out.ends);
-        CHECK(std::memcmp(bytes.data() + offsetof(lb_flow4, from), &from, sizeof(from)) == 0);
-        CHECK(std::memcmp(bytes.data() + offsetof(lb_flow4, to), &to, sizeof(to)) == 0);
-    } else {
-        const auto from = tuple6(flow.in.ends);
-        const auto to = tuple6(flow.out.ends);
-        CHECK(std::memcmp(bytes.data() + offsetof(lb_flow6, from), &from, sizeof(from)) == 0);
-        CHECK(std::memcmp(bytes.data() + offsetof(lb_flow6, to), &to, sizeof(to)) == 0);
-    }
-}
-
-void check_lease(const FastWorld& world, const lb_lease& lease, uint32_t longest) {
-    const uint32_t left = lease.end - world.now();
-    CHECK(left <= longest);
-    CHECK(left + 15 >= longest); // the test may have taken a second
-    CHECK(lease.renew >= longest / 16);
-    CHECK(lease.renew <= longest / 2);
-    CHECK(lease.epoch == FastWorld::epoch);
-}
 
 // All but one thing is right: a packet of the flow at egress teaches nothing, and what was known of
 // the connection is over if `ends`.
@@ -271,173 +191,77 @@ TEST_CASE("what the gateway sends, or forwards between its LANs, teaches nothing
     }
 }
 
-TEST_CASE("a renewal keeps counters, and changes nothing but the lease") {
-    LINKBAL_NEED_NAMESPACES();
-    FastWorld world({.still = false});
-    for (const auto& flow : all_flows()) {
-        flush_conntrack();
-        need(add_conntrack(connection(flow)));
-        const Place place = world.put(flow);
-        world.change(place, [&](lb_flow& f) {
-            f.packets = 1234;
-            f.bytes = 56789;
-            f.lease = {.end = world.now() + 1, .renew = 0, .epoch = FastWorld::epoch - 1};
-        });
-        const auto before = world.flow_at(place);
-        leave(world, flow);
-        const auto after = world.flow_at(place);
-        check_learned(world, flow, place);
-        check_lease(world, after.lease, 15);
-        CHECK(after.packets == 1234);
-        CHECK(after.bytes == 56789);
-        CHECK(after.version.generation == before.version.generation);
-        world.change(place, [](lb_flow& f) { f.lease = {}; });
-    }
+namespace {
+
+// Conntrack's state of a connection becomes another one.
+void restate(const Flow& flow, uint8_t state) {
+    flush_conntrack();
+    auto entry = connection(flow);
+    entry.tcp_state = state;
+    need(add_conntrack(entry));
 }
 
-TEST_CASE("another next hop is learned at once, and counters go on") {
-    LINKBAL_NEED_NAMESPACES();
-    FastWorld world({.still = false});
-    for (const auto& flow : all_flows()) {
-        flush_conntrack();
-        need(add_conntrack(connection(flow)));
-        const Place place = world.put(flow);
-        world.change(place, [&](lb_flow& f) { f.packets = 77; });
-        Flow moved = flow;
-        moved.out.to = {2, 0, 0, 0, 0x77, 0x77};
-        leave(world, moved);
-        check_learned(world, moved, place);
-        CHECK(world.flow_at(place).packets == 77);
-        CHECK(world.flow_at(place).version.generation == 8);
-        check_lease(world, world.flow_at(place).lease, 15);
-        world.change(place, [](lb_flow& f) { f.lease = {}; });
-    }
+Segment with_flags(Segment segment, uint8_t flags) {
+    segment.flags = flags;
+    return segment;
 }
 
-TEST_CASE("a full bucket is left as it is, and counted") {
+constexpr uint8_t syn_received = 2, established = 3;
+
+// A client's SYN has been answered; then its ACK comes, after `change` of what the SYN-ACK has noted.
+// True if the server's packets have a lease then.
+template <typename Change>
+bool has_lease_after_handshake(FastWorld& world, const Flow& flow, Change change) {
+    const Flow back = answers(flow);
+    const Place place = world.place_of(back);
+    restate(flow, syn_received);
+    leave(world, back, with_flags(back.out, tcp_syn | tcp_ack));
+    check_learned(world, back, place);
+    CHECK(world.now() - world.flow_at(place).lease.end <= 1);
+    CHECK(world.run(Way::tc, back.from, frame_of(back.in)).reason == LB_FAST_EXPIRED);
+    restate(flow, established);
+    world.change(place, change);
+    leave(world, flow);
+    CHECK(is_known(world, flow));
+    const auto reason = world.run(Way::xdp, back.from, frame_of(back.in)).reason;
+    for (const Place& used : {place, world.place_of(flow)}) {
+        world.change(used, [](lb_flow& f) { f.lease = {}; });
+        world.set_tag(used, 0);
+    }
+    return reason == LB_FAST_FORWARDED;
+}
+
+} // namespace
+
+TEST_CASE("the ACK of a handshake gives a lease to what the SYN-ACK has noted") {
     LINKBAL_NEED_NAMESPACES();
-    FastWorld world({.still = false, .buckets = 1});
-    for (const auto& flow : some_flows()) {
-        flush_conntrack();
-        need(add_conntrack(connection(flow)));
-        for (uint32_t i = 0; i < LB_WAYS; ++i) {
-            Flow other = flow;
-            other.in.ends.source_port = static_cast<uint16_t>(1000 + i);
-            Place place = world.place_of(other);
-            place.index = i;
-            world.write_raw(place, world.entry_of_flow(other));
-            world.set_tag(place, place.tag);
-        }
-        const auto all = [&] {
-            Bytes bytes;
-            for (uint32_t i = 0; i < LB_WAYS; ++i) {
-                bytes = bytes + world.raw_entry({flow.in.family, i, 0});
+    FastWorld world({.still = false});
+    const auto noted = [&](auto change) {
+        for (const auto& flow : all_flows()) {
+            if (is_tcp(flow)) {
+                CHECK(has_lease_after_handshake(world, flow, change.first) == change.second);
             }
-            return bytes;
-        };
-        const Bytes before = all();
-        const uint64_t full = world.lease_control().full;
-        leave(world, flow);
-        CHECK(all() == before);
-        CHECK(world.lease_control().full == full + 1);
-        // The one whose lease is over makes room.
-        Place fourth = world.place_of(flow);
-        fourth.index = 3;
-        world.change(fourth, [&](lb_flow& f) {
-            f.packets = f.bytes = 5;
-            f.lease.end = world.now();
-        });
-        leave(world, flow);
-        check_learned(world, flow, fourth);
-        CHECK(world.flow_at(fourth).packets == 0);
-        CHECK(world.flow_at(fourth).bytes == 0);
-        CHECK(world.lease_control().full == full + 1);
-        leave(world, flow); // and has its place now
-        CHECK(world.lease_control().full == full + 1);
-    }
+        }
+    };
+    using Change = std::pair<std::function<void(lb_flow&)>, bool>;
+    noted(Change{[](lb_flow&) {}, true});
+    noted(Change{[](lb_flow& f) { f.lease = {}; }, false});
+    noted(Change{[](lb_flow& f) { f.lease.end -= 17; }, false});
+    noted(Change{[](lb_flow& f) { f.lease.epoch++; }, false});
 }
 
-TEST_CASE("a flow moves to where it is looked for first, and keeps one entry") {
+TEST_CASE("a SYN-ACK of a connection that is not opening notes nothing") {
     LINKBAL_NEED_NAMESPACES();
     FastWorld world({.still = false});
     for (const auto& flow : all_flows()) {
-        flush_conntrack();
-        need(add_conntrack(connection(flow)));
-        const Place place = world.place_of(flow);
-        const Place second = world.put(flow, 2);
-        const Place third = world.put(flow, 5);
-        world.change(second, [](lb_flow& f) { f.packets = 33; });
-        leave(world, flow);
-        check_learned(world, flow, place);
-        CHECK(world.flow_at(place).packets == 33);
-        CHECK(world.flow_at(place).lease.end != 0);
-        CHECK(world.flow_at(second).lease.end == 0);
-        CHECK(world.flow_at(third).lease.end == 0);
-        world.change(place, [](lb_flow& f) { f.lease = {}; });
-    }
-}
-
-TEST_CASE("a lease ends before conntrack's entry can") {
-    LINKBAL_NEED_NAMESPACES();
-    FastWorld world({.still = false});
-    for (const auto& flow : all_flows()) {
-        flush_conntrack();
-        auto entry = connection(flow);
-        entry.timeout = 40;
-        need(add_conntrack(entry));
-        world.set_lease_control({.ticks = 2000, .window = world.now(), .renewals = 0, .full = 0});
-        const Place place = world.place_of(flow);
-        leave(world, flow);
-        const uint32_t left = world.flow_at(place).lease.end - world.now();
-        CHECK(left <= 30 * world.ticks_per_second() + 1);
-        CHECK(left >= 25 * world.ticks_per_second());
-        world.change(place, [](lb_flow& f) { f.lease = {}; });
-    }
-}
-
-TEST_CASE("a learned TCP connection has conntrack's timeout of established ones") {
-    LINKBAL_NEED_NAMESPACES();
-    FastWorld world({.still = false, .timeouts = true});
-    for (const auto& flow : some_flows()) {
-        flush_conntrack();
-        auto entry = connection(flow);
-        entry.timeout = 40;
-        need(add_conntrack(entry));
-        leave(world, flow);
-        CHECK(is_known(world, flow));
-        const std::string family = is_ipv4(flow) ? "ipv4" : "ipv6";
-        const auto line = output_of("conntrack -L -f " + family + " 2>/dev/null");
-        INFO(line);
-        // "tcp      6 999 ESTABLISHED src=..."; FastWorld's settings say 1000 s.
-        const bool long_one = line.find(" 999 ") != std::string::npos ||
-                              line.find(" 1000 ") != std::string::npos ||
-                              line.find(" 998 ") != std::string::npos;
-        CHECK(long_one == is_tcp(flow));
-    }
-}
-
-TEST_CASE("a device's MAC address and smaller MTU are learned from what it sends") {
-    LINKBAL_NEED_NAMESPACES();
-    FastWorld world({.still = false});
-    for (const auto& flow : all_flows()) {
-        flush_conntrack();
-        need(add_conntrack(connection(flow)));
-        const uint32_t slot = flow.from == From::lan ? FastWorld::wan_slot : FastWorld::lan_slot;
-        const size_t family = is_ipv4(flow) ? 0 : 1;
-        auto wrong = world.interface_at(slot);
-        wrong.mtu[0] = wrong.mtu[1] = 9000;
-        wrong.mac[5] = 0x99;
-        world.set_interface(slot, wrong);
-        leave(world, flow);
-        const auto right = world.interface_at(slot);
-        CHECK(right.mtu[family] == 1500);
-        CHECK(right.mtu[1 - family] == 9000);
-        CHECK(std::ranges::equal(right.mac, flow.out.from));
-        auto narrow = right;
-        narrow.mtu[family] = 1280;
-        world.set_interface(slot, narrow);
-        leave(world, flow);
-        CHECK(world.interface_at(slot).mtu[family] == 1280);
-        world.set_interface(slot, right);
+        const Flow back = answers(flow);
+        for (const uint8_t state : Bytes{0, 1, 3, 4, 5, 6, 7, 8, 9}) {
+            if (is_tcp(flow)) {
+                INFO("state " << int{state});
+                restate(flow, state);
+                leave(world, back, with_flags(back.out, tcp_syn | tcp_ack));
+                CHECK(world.flow_at(world.place_of(back)).lease.end == 0);
+            }
+        }
     }
 }

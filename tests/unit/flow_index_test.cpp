@@ -31,14 +31,12 @@ struct Vector {
     uint32_t index; // among 1000 buckets
 };
 
-uint32_t ports(uint32_t source, uint32_t destination) {
-    return htonl(source << 16 | destination);
-}
+uint32_t ports(uint32_t source, uint32_t destination) { return htonl(source << 16 | destination); }
 
 template <typename Words>
 uint32_t bucket_of(const Words& words, uint32_t protocol, uint32_t buckets) {
-    const uint64_t hash = lb_flow_hash(
-        words.data(), static_cast<uint32_t>(words.size()), protocol, 0x12345678);
+    const uint64_t hash =
+        lb_flow_hash(words.data(), static_cast<uint32_t>(words.size()), protocol, 0x12345678);
     return lb_flow_index(hash, buckets) / LB_WAYS;
 }
 
@@ -47,8 +45,9 @@ Words4 sequential4(uint32_t i) {
     return {htonl(0x0a000000 + i / 500), htonl(0xcb007114 + i % 5), ports(32768 + i % 500, 443)};
 }
 Words6 sequential6(uint32_t i) {
-    return {htonl(0x20010db8), 0, 0, htonl(0x10 + i / 500), htonl(0x20010db8), htonl(2), 0,
-            htonl(i % 5), ports(32768 + i % 500, 443)};
+    return {htonl(0x20010db8),          0,        0, htonl(0x10 + i / 500),
+            htonl(0x20010db8),          htonl(2), 0, htonl(i % 5),
+            ports(32768 + i % 500, 443)};
 }
 
 // How many buckets have 0, 1, ... flows, if `bucket(i)` is that of flow i.
@@ -109,13 +108,22 @@ TEST_CASE("hashes of flows are what they have always been") {
         {{0x147100cb, 0x0a0200c0, 0x409cbb01}, 6, 0x12345678, 0xbf0dc563453839af, 5975},
         {{0x00000000, 0x00000000, 0x00000000}, 0, 0x0, 0x0000000000000000, 0},
         {{0xffffffff, 0xffffffff, 0xffffffff}, 17, 0xffffffff, 0x182506be56d8db1a, 754},
-        {{0xb80d0120, 0x00000100, 0x00000000, 0x10000000, 0xb80d0120, 0x00000200, 0x00000000, 0x20000000, 0xbb01409c}, 6, 0x12345678, 0x71e5b07f30f78566, 3558},
-        {{0xb80d0120, 0x00000100, 0x00000000, 0x10000000, 0xb80d0120, 0x00000200, 0x00000000, 0x20000000, 0xbb01409c}, 17, 0x1, 0xef736f2701242b94, 7484},
+        {{0xb80d0120, 0x00000100, 0x00000000, 0x10000000, 0xb80d0120, 0x00000200, 0x00000000,
+          0x20000000, 0xbb01409c},
+         6,
+         0x12345678,
+         0x71e5b07f30f78566,
+         3558},
+        {{0xb80d0120, 0x00000100, 0x00000000, 0x10000000, 0xb80d0120, 0x00000200, 0x00000000,
+          0x20000000, 0xbb01409c},
+         17,
+         0x1,
+         0xef736f2701242b94,
+         7484},
     };
     for (const auto& vector : vectors) {
         const auto size = static_cast<uint32_t>(vector.words.size());
-        const uint64_t hash =
-            lb_flow_hash(vector.words.data(), size, vector.protocol, vector.seed);
+        const uint64_t hash = lb_flow_hash(vector.words.data(), size, vector.protocol, vector.seed);
         CHECK(hash == vector.hash);
         CHECK(lb_flow_index(hash, 1000) == vector.index);
     }

@@ -7,6 +7,7 @@ All gateways have the same addresses, of hardware as well, so that what goes int
 come out of both alike. Nothing at the ends answers or adds a packet.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -19,7 +20,8 @@ from .network import Uplink
 HOST_MAC, LAN_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
 ROUTER_MAC, WAN_MAC = "02:00:00:00:00:12", "02:00:00:00:00:11"
 ETH_P_ALL = 3
-SO_SNDBUFFORCE, SO_RCVBUFFORCE, PACKET_IGNORE_OUTGOING = 32, 33, 23
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+SOL_PACKET, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 263, 15, 23
 ROOM = 64 << 20
 IP = (b"\x08\x00", b"\x86\xdd")
 
@@ -31,15 +33,23 @@ class Wire:
         self.device = device
         with space.entered():
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            self.offloading = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.bind((device, ETH_P_ALL))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, ROOM)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
-        self.socket.setsockopt(263, PACKET_IGNORE_OUTGOING, 1)  # SOL_PACKET
+        self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self.offloading.bind((device, 0))
+        self.offloading.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
 
     def send(self, frames):
         send = self.socket.send
         for frame in frames:
             send(frame)
+
+    def send_offloaded(self, frames):
+        """Frames behind a struct virtio_net_hdr."""
+        for frame in frames:
+            self.offloading.send(frame)
 
     def receive(self, count, patience=2.0):
         """`count` frames of TCP and UDP, or as many as come; what there is more comes with them."""
@@ -55,6 +65,7 @@ class Wire:
 
     def close(self):
         self.socket.close()
+        self.offloading.close()
 
 
 def is_transport(frame):
@@ -85,7 +96,8 @@ class Wires:
         return self
 
     def _build(self):
-        self.gateway, ends = self._namespace("gw"), self._namespace("ends")
+        self.gateway, self.ends = self._namespace("gw"), self._namespace("ends")
+        ends = self.ends
         ends.sysctl(**{"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1})
         self.gateway.sysctl(**{"ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0,
                                "ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
@@ -108,6 +120,20 @@ class Wires:
             """)
         self.lan, self.wan = Wire(ends, "lan"), Wire(ends, "wan")
         self.wires = [self.lan, self.wan]
+
+    def segment(self):
+        """What the gateway is handed in large pieces, it sends in segments, and they stay apart."""
+        for device in ("eth0", "eth1"):
+            self.gateway.run("ethtool", "-K", device, "tso", "off", "gso", "off", "tx", "off",
+                             "tx-udp-segmentation", "off")
+        for end in ("lan", "wan"):
+            self.ends.run("ethtool", "-K", end, "gro", "off")
+
+    def received(self):
+        """Pieces that the gateway was handed so far."""
+        shown = json.loads(self.gateway.output("ip", "-j", "-s", "link"))
+        return sum(link["stats64"]["rx"]["packets"] for link in shown
+                   if link["ifname"] in ("eth0", "eth1"))
 
     def _namespace(self, role):
         space = Namespace(f"{self.instance}-{role}")
