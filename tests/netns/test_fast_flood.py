@@ -85,14 +85,14 @@ def test_established_flows_keep_their_rate(linkbal, mode, record_property):
     with Lab(hosts=2, uplinks=2) as lab:
         fast = Fast(lab, mode, linkbal)
         fast.up()
-        lab.internet.nft(f"""
-            table inet sink {{
-                counter flooded {{ }}
-                chain input {{
+        lab.internet.nft("""
+            table inet sink {
+                counter flooded { }
+                chain input {
                     type filter hook prerouting priority -300; policy accept;
                     meta l4proto udp udp dport 10000-20000 counter name flooded drop
-                }}
-            }}""")
+                }
+            }""")
         with Established(lab) as established:
             waituntil(lambda: len(established.sent) > 3 * ESTABLISHED, 10)
             waituntil(lambda: sum(f["offloaded"] for f in fast.json("flows")) >= ESTABLISHED, 10)
