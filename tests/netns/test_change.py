@@ -56,7 +56,7 @@ def test_removed_link_goes_with_its_last_connection(lab, balancer):
     def parts():
         tables = "\n".join(lab.gateway.output("ip", flag, "route", "show", "table", "12") for flag in ("-4", "-6"))
         ruleset = lab.gateway.output("nft", "list", "table", "inet", lab.instance)
-        rules = lab.gateway.output("ip", "rule") + lab.gateway.output("ip", "-6", "rule")
+        rules = "".join(lab.gateway.output("ip", "-N", flag, "rule") for flag in ("-4", "-6"))
         return ["eth3" in tables, "velox3" in ruleset, "lookup 12" in rules]
 
     balancer.up(Config(lab, THREE))

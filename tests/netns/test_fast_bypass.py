@@ -4,6 +4,7 @@
 import contextlib
 import re
 import socket
+import time
 
 import pytest
 from lab import waituntil
@@ -28,11 +29,19 @@ def far_ends(shared_fast):
 
 def counted(fast, far_ends):
     """What the far ends have counted of TCP and UDP, what linkbal has, and the hits."""
-    devices = {u.name: device_packets(u.router, "customer") for u in fast.lab.uplinks}
+    def far():
+        """The captures read on while the devices are asked; when nothing moves they agree."""
+        before = {name: dict(end.others) for name, end in far_ends.items()}
+        devices = {u.name: device_packets(u.router, "customer") for u in fast.lab.uplinks}
+        time.sleep(0.05)
+        after = {name: dict(end.others) for name, end in far_ends.items()}
+        return before == after and {
+            name: {"tx": d["rx"] - after[name]["rx"], "rx": d["tx"] - after[name]["tx"]}
+            for name, d in devices.items()}
+    seen = waituntil(far, 10)
     status = fast.json("status")
     return {
-        "far": {name: {"tx": d["rx"] - far_ends[name].others["rx"],
-                       "rx": d["tx"] - far_ends[name].others["tx"]} for name, d in devices.items()},
+        "far": seen,
         "own": {u["name"]: {"tx": u["tx"], "rx": u["rx"]} for u in status["uplinks"]},
         "hits": status["fastpath"]["hits"]}
 

@@ -33,7 +33,7 @@ def formatted(balancer, name):
 
 def test_fields(balancer):
     status = balancer.json("status")
-    assert status["datapath"] == "classify"
+    assert status["datapath"] == "tc", "auto, on veth"
     assert set(status["fastpath"]) >= {"flows", "hits", "misses"}
     for number, uplink in enumerate(status["uplinks"], 1):
         assert uplink["name"] == f"velox{number}"

@@ -38,7 +38,7 @@ class Config:
         self.gateway6 = gateway6 and lab.ipv6
         self.sections = sections or {}
         self.links = links or {}
-        self.balance = {"table": "30", "table_name": '"velox"', "datapath": '"classify"', **balance}
+        self.balance = {"table": "30", "table_name": '"velox"', "datapath": '"auto"', **balance}
         self.balance.setdefault("default_uplink", f'"{next(iter(self.weights))}"')
 
     def text(self):
