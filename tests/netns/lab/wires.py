@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A gateway between two wires whose ends are nobody's: frames are sent and captured as they are.
 
-      192.168.0.10, 2001:db8:a::10 ... eth0  gateway  eth1 ... 192.168.1.1, 2001:db8:1::1
+      192.168.0.10, 2001:db8:a::10 ... eth0  gateway  eth1 or tun1 ... 192.168.1.1, 2001:db8:1::1
 
 All gateways have the same addresses, of hardware as well, so that what goes into two of them should
 come out of both alike. Nothing at the ends answers or adds a packet.
@@ -9,6 +9,7 @@ come out of both alike. Nothing at the ends answers or adds a packet.
 
 import json
 import os
+import select
 import shutil
 import socket
 import tempfile
@@ -68,6 +69,30 @@ class Wire:
         self.offloading.close()
 
 
+class TunWire:
+    """The far end of a tun device. Its packets get an Ethernet header here, to be frames like others."""
+
+    def __init__(self, space, device):
+        self.file = space.tun(device)
+        os.set_blocking(self.file, False)
+
+    def send(self, frames):
+        for frame in frames:
+            os.write(self.file, frame[14:])
+
+    def receive(self, count, patience=2.0):
+        frames = []
+        while select.select([self.file], [], [], patience if len(frames) < count else 0)[0]:
+            packet = os.read(self.file, 65536)
+            frame = bytes(12) + IP[packet[0] >> 4 == 6] + packet
+            if is_transport(frame):
+                frames.append(frame)
+        return frames
+
+    def close(self):
+        os.close(self.file)
+
+
 def is_transport(frame):
     """TCP or UDP right behind the IP header."""
     protocol = {IP[0]: 23, IP[1]: 20}.get(frame[12:14])
@@ -75,14 +100,18 @@ def is_transport(frame):
 
 
 class Wires:
-    """The gateway and both wires; looks like a lab to Balancer and Config. A context manager."""
+    """The gateway and both wires; looks like a lab to Balancer and Config. A context manager.
+
+    tun: the uplink is a device without Ethernet header.
+    """
 
     ipv6 = True
     lan_device = "eth0"
 
-    def __init__(self, number):
+    def __init__(self, number, tun=False):
         self.instance = f"lb-{os.getpid()}-{1000 + number}"
-        self.uplinks = [Uplink(1)]
+        self.tun = tun
+        self.uplinks = [Uplink(1, "tun1" if tun else None)]
         self.directory = tempfile.mkdtemp(prefix=f"{self.instance}-")
         self.spaces = []
         self.wires = []
@@ -101,29 +130,38 @@ class Wires:
         ends.sysctl(**{"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1})
         self.gateway.sysctl(**{"ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0,
                                "ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1})
-        for device, end, mac, far in (("eth0", "lan", LAN_MAC, HOST_MAC),
-                                      ("eth1", "wan", WAN_MAC, ROUTER_MAC)):
-            veth(self.gateway, device, ends, end)
-            self.gateway.batch(f"link set {device} address {mac} up\n")
-            ends.batch(f"link set {end} address {far} arp off up\n")
-            # A veth takes what XDP redirects to it only if its peer has NAPI.
-            ends.run("ethtool", "-K", end, "gro", "on")
+        wan = self.uplinks[0].device
+        self._veth("eth0", "lan", LAN_MAC, HOST_MAC)
+        self.lan = Wire(ends, "lan")
+        self.wires.append(self.lan)
+        if self.tun:
+            self.wan = TunWire(self.gateway, wan)
+        else:
+            self._veth(wan, "wan", WAN_MAC, ROUTER_MAC)
+            self.wan = Wire(ends, "wan")
+        self.wires.append(self.wan)
         self.gateway.batch(f"""
+            link set {wan} up
             addr add 192.168.0.1/24 dev eth0
             addr add 2001:db8:a::1/64 dev eth0 nodad
-            addr add 192.168.1.2/24 dev eth1
-            addr add 2001:db8:1::2/64 dev eth1 nodad
-            neigh add 192.168.0.10 lladdr {HOST_MAC} dev eth0
-            neigh add 2001:db8:a::10 lladdr {HOST_MAC} dev eth0
-            neigh add 192.168.1.1 lladdr {ROUTER_MAC} dev eth1
-            neigh add 2001:db8:1::1 lladdr {ROUTER_MAC} dev eth1
+            addr add 192.168.1.2/24 dev {wan}
+            addr add 2001:db8:1::2/64 dev {wan} nodad
             """)
-        self.lan, self.wan = Wire(ends, "lan"), Wire(ends, "wan")
-        self.wires = [self.lan, self.wan]
+        for device, mac, *addresses in (("eth0", HOST_MAC, "192.168.0.10", "2001:db8:a::10"),
+                                        (wan, ROUTER_MAC, "192.168.1.1", "2001:db8:1::1")):
+            for address in addresses * device.startswith("eth"):
+                self.gateway.batch(f"neigh add {address} lladdr {mac} dev {device}\n")
+
+    def _veth(self, device, end, mac, far):
+        veth(self.gateway, device, self.ends, end)
+        self.gateway.batch(f"link set {device} address {mac} up\n")
+        self.ends.batch(f"link set {end} address {far} arp off up\n")
+        # A veth takes what XDP redirects to it only if its peer has NAPI.
+        self.ends.run("ethtool", "-K", end, "gro", "on")
 
     def segment(self):
         """What the gateway is handed in large pieces, it sends in segments, and they stay apart."""
-        for device in ("eth0", "eth1"):
+        for device in (self.lan_device, self.uplinks[0].device):
             self.gateway.run("ethtool", "-K", device, "tso", "off", "gso", "off", "tx", "off",
                              "tx-udp-segmentation", "off")
         for end in ("lan", "wan"):
@@ -133,7 +171,7 @@ class Wires:
         """Pieces that the gateway was handed so far."""
         shown = json.loads(self.gateway.output("ip", "-j", "-s", "link"))
         return sum(link["stats64"]["rx"]["packets"] for link in shown
-                   if link["ifname"] in ("eth0", "eth1"))
+                   if link["ifname"] in (self.lan_device, self.uplinks[0].device))
 
     def _namespace(self, role):
         space = Namespace(f"{self.instance}-{role}")
