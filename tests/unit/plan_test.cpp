@@ -116,7 +116,7 @@ TEST_CASE("a link that is removed loses its buckets first and its connections la
     Facts facts = machine();
     const Config before = three_links(facts);
     const Plan plan = change(before, two_links(), facts);
-    CHECK(outline(plan) == "names devices route= buckets rule- route- detach forget");
+    CHECK(outline(plan) == "names buckets devices route= rule- route- detach forget");
     for (const RemoveRoute& action : all_of<RemoveRoute>(plan)) {
         CHECK(action.route.table == 12);
     }

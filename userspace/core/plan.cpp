@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
+#include <set>
 
 namespace linkbal {
 
@@ -84,13 +85,26 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
     }
 }
 
+// Some uplinks get no new connections any more, and none begins to.
+bool only_loses_uplinks(const BucketAssignment& from, const BucketAssignment& to) {
+    const std::set<uint16_t> before(from.begin(), from.end());
+    const std::set<uint16_t> after(to.begin(), to.end());
+    return after.size() < before.size() && std::ranges::includes(before, after);
+}
+
+enum class BucketSwitch : uint8_t { early, late };
+
+// Early are those that only lose uplinks: a new connection must not be sent to one of which nftables or
+// the routes have heard no more. The others wait until routes and rules are there.
 void plan_buckets(Plan& plan, const std::optional<ActualDatapath>& actual,
-                  const DatapathState& desired) {
+                  const DatapathState& desired, BucketSwitch when) {
     for (const Family family : families) {
         const auto index = static_cast<size_t>(family);
         const auto from = actual ? actual->state.buckets[index] : BucketAssignment{};
-        if (from != desired.buckets[index]) {
-            plan.emplace_back(SetBuckets{family, from, desired.buckets[index]});
+        const auto& to = desired.buckets[index];
+        const bool early = actual && actual->current && only_loses_uplinks(from, to);
+        if (from != to && early == (when == BucketSwitch::early)) {
+            plan.emplace_back(SetBuckets{family, from, to});
         }
     }
 }
@@ -217,6 +231,7 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
     if (actual.table_names != state.table_names) {
         plan.emplace_back(SetTableNames{actual.table_names, state.table_names});
     }
+    plan_buckets(plan, actual.datapath, state.datapath, BucketSwitch::early);
     const auto in_main = [](const Route& route) { return route.table == main_table; };
     const auto main_routes = std::ranges::stable_partition(routes.added, std::not_fn(in_main));
     append<AddRoute>(plan, std::vector(routes.added.begin(), main_routes.begin()));
@@ -234,7 +249,7 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
     append<AddRule>(plan, only_in_first(state.rules, actual.rules));
     // After the rules: until they are there, open connections of the LAN go by main's default.
     append<AddRoute>(plan, std::vector(main_routes.begin(), main_routes.end()));
-    plan_buckets(plan, actual.datapath, state.datapath);
+    plan_buckets(plan, actual.datapath, state.datapath, BucketSwitch::late);
     plan_attachments(plan, actual.datapath, state.datapath);
     plan_sysctls(plan, actual, state.sysctls, true);
     remove_rules(plan, only_in_first(actual.rules, state.rules));

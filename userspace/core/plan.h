@@ -102,7 +102,8 @@ using Action =
                  ForgetConnections, UnloadPrograms, RemoveNetfilter, AdoptConnections>;
 using Plan = std::vector<Action>;
 
-// In an order in which traffic flows at every step: first what nobody uses yet, then the switches
+// In an order in which traffic flows at every step: new connections leave what goes, then what nobody uses
+// yet is made, then the switches
 // (nftables, rules, buckets, programs, forwarding), then what is no longer used. Empty: nothing to do.
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory);
 
