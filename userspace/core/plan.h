@@ -103,8 +103,8 @@ using Action =
 using Plan = std::vector<Action>;
 
 // In an order in which traffic flows at every step: new connections leave what goes, then what nobody uses
-// yet is made, then the switches
-// (nftables, rules, buckets, programs, forwarding), then what is no longer used. Empty: nothing to do.
+// yet is made, then the switches (nftables, rules, buckets, programs, forwarding), then what is no longer
+// used. Empty: nothing to do.
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory);
 
 // Everything of ours goes, and each sysctl that `memory` holds gets its former value back. Empty:
