@@ -222,7 +222,7 @@ TEST_CASE("forwarding: a new MAC address or MTU is written") {
         const Desired wanted = desired(config, facts, memory, done.state.datapath.buckets);
         const auto plan = make_plan(applied(done), wanted, memory);
         REQUIRE(outline(plan) == "devices");
-        const auto& devices = all_of<SetDevices>(plan).at(0).to.devices;
+        const auto devices = all_of<SetDevices>(plan).at(0).to.devices;
         CHECK(devices.at(1).name == "eth1");
         CHECK(devices.at(1).mac == eth1.mac);
         CHECK(devices.at(1).mtu ==
