@@ -132,9 +132,10 @@ def draw(figures, path):
     machine = figures["machine"]
     canvas = Canvas("Packets per second through the gateway, by way and by number of connections")
     height = 230
-    draw_bars(canvas, bars(figures), 24, 34, 390, height)
     by_flows = curves(figures)
-    draw_curves(canvas, by_flows, 446, 34, 390, height)
+    draw_bars(canvas, bars(figures), 24, 34, 390 if by_flows else WIDTH - 48, height)
+    if by_flows:  # a run of the part `flows` has them
+        draw_curves(canvas, by_flows, 446, 34, 390, height)
     draw_legend(canvas, by_flows or bars(figures), 24, 328, WIDTH - 48)
     canvas.text(24, 376, "60-byte UDP, IPv4; generator, gateway and receiver share one core of "
                 f"{machine['cpu_model']}, Linux {machine['kernel']}, veth", size=12, fill=FAINT)
