@@ -11,8 +11,8 @@
 #define LB_SHORTEST_LEASE 1 /* seconds */
 #define LB_LONGEST_LEASE 180
 
-/* A renewal costs 3 us, and 6 where a million flows have emptied the caches: these take at most a
- * twentieth of a core. */
+/* A renewal is a packet that goes the kernel's way, about 3 us, and more where so many flows have emptied
+ * the caches: these are to take a twentieth of a core at most, with room to spare. */
 #define LB_RENEWALS_PER_SECOND 8000
 
 union lb_lease_bits {
