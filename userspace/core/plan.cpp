@@ -2,9 +2,11 @@
 #include "core/plan.h"
 
 #include <algorithm>
+#include <bitset>
 #include <functional>
 #include <iterator>
-#include <set>
+
+#include "linkbal/abi.h"
 
 namespace linkbal {
 
@@ -85,11 +87,19 @@ void plan_datapath(Plan& plan, const std::optional<ActualDatapath>& actual,
     }
 }
 
+std::bitset<LB_UPLINK_IDS> owners(const BucketAssignment& buckets) {
+    std::bitset<LB_UPLINK_IDS> ids;
+    for (const uint16_t id : buckets) {
+        ids.set(id);
+    }
+    return ids;
+}
+
 // Some uplinks get no new connections any more, and none begins to.
 bool only_loses_uplinks(const BucketAssignment& from, const BucketAssignment& to) {
-    const std::set<uint16_t> before(from.begin(), from.end());
-    const std::set<uint16_t> after(to.begin(), to.end());
-    return after.size() < before.size() && std::ranges::includes(before, after);
+    const auto before = owners(from);
+    const auto after = owners(to);
+    return after != before && (after & ~before).none();
 }
 
 enum class BucketSwitch : uint8_t { early, late };
@@ -98,12 +108,16 @@ enum class BucketSwitch : uint8_t { early, late };
 // the routes have heard no more. The others wait until routes and rules are there.
 void plan_buckets(Plan& plan, const std::optional<ActualDatapath>& actual,
                   const DatapathState& desired, BucketSwitch when) {
+    const BucketAssignment none;
     for (const Family family : families) {
         const auto index = static_cast<size_t>(family);
-        const auto from = actual ? actual->state.buckets[index] : BucketAssignment{};
+        const auto& from = actual ? actual->state.buckets[index] : none;
         const auto& to = desired.buckets[index];
+        if (from == to) {
+            continue;
+        }
         const bool early = actual && actual->current && only_loses_uplinks(from, to);
-        if (from != to && early == (when == BucketSwitch::early)) {
+        if (early == (when == BucketSwitch::early)) {
             plan.emplace_back(SetBuckets{family, from, to});
         }
     }
