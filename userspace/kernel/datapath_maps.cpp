@@ -149,6 +149,15 @@ Status bump_epoch(const Fd& epochs, uint32_t uplink_id) {
                  : tl::unexpected(epoch.error());
 }
 
+Status bump_epochs(const Fd& epochs) {
+    for (uint32_t id = 0; id < LB_UPLINK_IDS; ++id) {
+        if (auto bumped = bump_epoch(epochs, id); !bumped) {
+            return bumped;
+        }
+    }
+    return {};
+}
+
 Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const DeviceTable& devices) {
     std::vector<DatapathUplink> found;
     for (uint32_t id = 1; id < LB_UPLINK_IDS; ++id) {

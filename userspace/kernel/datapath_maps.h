@@ -29,5 +29,7 @@ Result<std::vector<DatapathUplink>> read_uplinks(const Fd& uplinks, const Device
 
 // What was remembered of the uplink is void from now on.
 Status bump_epoch(const Fd& epochs, uint32_t uplink_id);
+// The same of all uplinks.
+Status bump_epochs(const Fd& epochs);
 
 } // namespace linkbal

@@ -77,7 +77,7 @@ class DeviceWriter {
         done = done.and_then([&] { return clear(); });
         done = done.and_then([&] { return assign(); });
         // Before the first new owner: what the former one's process was killed over is done as well.
-        done = done.and_then([&] { return changes_hands_ ? end_epochs() : Status(); });
+        done = done.and_then([&] { return changes_hands_ ? bump_epochs(maps_.epochs) : Status(); });
         for (const auto& [ifindex, entry] : table_) {
             done = done.and_then([&] { return write_one(ifindex, entry); });
         }
@@ -149,15 +149,6 @@ class DeviceWriter {
             used_.set(slot);
             slots_[ifindex] = slot;
             changes_hands_ = true;
-        }
-        return {};
-    }
-
-    Status end_epochs() {
-        for (uint32_t id = 0; id < LB_UPLINK_IDS; ++id) {
-            if (auto ended = bump_epoch(maps_.epochs, id); !ended) {
-                return ended;
-            }
         }
         return {};
     }

@@ -240,13 +240,6 @@ size_t FlowTable::end_flow(const FlowTuple& tuple) {
 
 Status FlowTable::end_epoch(uint32_t uplink_id) { return bump_epoch(epochs_, uplink_id); }
 
-Status FlowTable::end_epochs() {
-    for (uint32_t id = 0; id < LB_UPLINK_IDS; ++id) {
-        if (auto ended = end_epoch(id); !ended) {
-            return ended;
-        }
-    }
-    return {};
-}
+Status FlowTable::end_epochs() { return bump_epochs(epochs_); }
 
 } // namespace linkbal
