@@ -105,6 +105,11 @@ static __always_inline struct lb_tags* lb_tags(__u32 family, __u32 place) {
                              : bpf_map_lookup_elem(&tags_ipv6, &bucket);
 }
 
+/* Of a place in the bucket. */
+static __always_inline __u8* lb_tag_at(struct lb_tags* tags, __u32 place) {
+    return &tags->way[place & (LB_WAYS - 1)];
+}
+
 static __always_inline bool lb_is_entry_of(__u32 family, void* entry, const struct lb_key* key) {
     const struct lb_flow* flow = entry;
     return lb_words_equal(lb_from(family, entry), key->word, lb_tuple_words(family)) &&
@@ -126,12 +131,12 @@ static __always_inline void* lb_find_at(__u32 family, __u32 place, const struct 
 static __always_inline void* lb_find_by_tags(__u32 family, __u64 hash, const struct lb_key* key,
                                              union lb_version_bits* version) {
     const __u32 first = lb_first_place(family, hash);
-    const struct lb_tags* tags = lb_tags(family, first);
+    struct lb_tags* tags = lb_tags(family, first);
     const __u8 tag = lb_flow_tag(hash);
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; tags && way < LB_WAYS; way++) {
         const __u32 place = lb_place(first, way);
-        if (LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]) != tag) {
+        if (LB_READ_ONCE(*lb_tag_at(tags, place)) != tag) {
             continue;
         }
         void* entry = lb_find_at(family, place, key, version);
@@ -165,24 +170,24 @@ static __always_inline bool lb_is_reverse(__u32 family, const __u32* a, const __
 
 static __always_inline __u64* lb_lease_word(struct lb_flow* flow) { return (__u64*)&flow->lease; }
 
-/* Every entry with this key: two CPUs may have learned a flow at the same time. True if there was one. */
-static __always_inline bool lb_end_flow(__u32 family, const struct lb_key* key) {
+static __always_inline void lb_end_lease(struct lb_flow* flow) {
+    *(volatile __u64*)lb_lease_word(flow) = 0;
+}
+
+/* Every entry with this key: two CPUs may have learned a flow at the same time. */
+static __always_inline void lb_end_flow(__u32 family, const struct lb_key* key) {
     const __u64 hash = lb_key_hash(family, key);
     const __u32 first = lb_first_place(family, hash);
-    const struct lb_tags* tags = lb_tags(family, first);
+    struct lb_tags* tags = lb_tags(family, first);
     const __u8 tag = lb_flow_tag(hash);
-    bool ended = false;
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; tags && way < LB_WAYS; way++) {
         const __u32 place = lb_place(first, way);
-        void* entry =
-            LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]) == tag ? lb_entry(family, place) : NULL;
+        void* entry = LB_READ_ONCE(*lb_tag_at(tags, place)) == tag ? lb_entry(family, place) : NULL;
         if (entry && lb_is_entry_of(family, entry, key)) {
-            *(volatile __u64*)lb_lease_word(entry) = 0;
-            ended = true;
+            lb_end_lease(entry);
         }
     }
-    return ended;
 }
 
 #endif

@@ -15,8 +15,6 @@
  * IPv6 40, TCP with all of its options 60. */
 #define LB_LONGEST_ANSWER 118
 
-#define LB_TCP_FLAGS_SYN_RST 0x06
-
 static __always_inline struct lb_handshake_counters* lb_handshake_counters(__u32 uplink,
                                                                            __u32 family) {
     const __u32 key = uplink * LB_FAMILIES + family;
@@ -88,7 +86,7 @@ struct lb_answer_place {
 };
 
 static __always_inline bool lb_shows_answer(__u8 protocol, __u8 flags) {
-    return protocol == IPPROTO_TCP && (flags & LB_TCP_FLAGS_SYN_RST);
+    return protocol == IPPROTO_TCP && (flags & (LB_TCP_SYN | LB_TCP_RST));
 }
 
 /*

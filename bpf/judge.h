@@ -80,7 +80,7 @@ static __always_inline enum lb_fast lb_judge_way(__u32 family, const struct lb_v
 }
 
 static __always_inline enum lb_fast lb_judge_lease(struct lb_flow* flow) {
-    const union lb_lease_bits seen = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
+    const union lb_lease_bits seen = lb_read_lease(flow);
     const __u32 left = lb_lease_left(seen.lease, lb_tick());
     if (left == 0) {
         return LB_FAST_EXPIRED;

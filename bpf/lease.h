@@ -20,6 +20,17 @@ union lb_lease_bits {
     __u64 word;
 };
 
+static __always_inline union lb_lease_bits lb_read_lease(struct lb_flow* flow) {
+    const union lb_lease_bits bits = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
+    return bits;
+}
+
+/* False if it has become another one since `seen` was read. */
+static __always_inline bool lb_replace_lease(struct lb_flow* flow, union lb_lease_bits seen,
+                                             union lb_lease_bits next) {
+    return __sync_val_compare_and_swap(lb_lease_word(flow), seen.word, next.word) == seen.word;
+}
+
 /* The verifier replaces this helper by one load (since 5.6); any clock costs a call. */
 static __always_inline __u32 lb_tick(void) {
     return (__u32)(bpf_jiffies64() >> settings.tick_shift);
@@ -42,7 +53,7 @@ static __always_inline bool lb_claim_renewal(struct lb_flow* flow, union lb_leas
     const __u32 pause = seen.lease.renew / 4 + 1;
     union lb_lease_bits claimed = seen;
     claimed.lease.renew = left > pause ? left - pause : 0;
-    return __sync_val_compare_and_swap(lb_lease_word(flow), seen.word, claimed.word) == seen.word;
+    return lb_replace_lease(flow, seen, claimed);
 }
 
 /*

@@ -27,6 +27,12 @@
 
 #define LB_TCP_FLAGS 13 /* the flags' place in a TCP header */
 
+/* Flags of a TCP header (RFC 9293, 3.1). */
+#define LB_TCP_FIN 0x01
+#define LB_TCP_SYN 0x02
+#define LB_TCP_RST 0x04
+#define LB_TCP_ACK 0x10
+
 #define LB_VLAN_ID_MASK 0x0fff
 
 /* The first two bytes are the same in all; the length counts 8 bytes after the first 8 (RFC 8200,

@@ -27,10 +27,9 @@ static __always_inline bool lb_is_learned(__u32 family, struct lb_flow* flow,
 }
 
 /* Fails if the entry has become another one since `seen` was read, or its lease was ended. */
-static __always_inline void lb_renew(struct lb_flow* flow, __u64 seen,
+static __always_inline void lb_renew(struct lb_flow* flow, union lb_lease_bits seen,
                                      const struct lb_lesson* lesson, __u32 now) {
-    const union lb_lease_bits next = lb_new_lease(now, lesson->longest, lesson->epoch);
-    __sync_val_compare_and_swap(lb_lease_word(flow), seen, next.word);
+    lb_replace_lease(flow, seen, lb_new_lease(now, lesson->longest, lesson->epoch));
 }
 
 /* Nobody else writes while the generation is odd; who else wants to gives up, and learns from a later
@@ -79,31 +78,30 @@ static __always_inline union lb_lease_bits lb_first_lease(const struct lb_lesson
 static __always_inline void lb_rewrite(__u32 family, struct lb_flow* flow, __u8* there, __u8 tag,
                                        const struct lb_flow* former, const struct lb_lesson* lesson,
                                        __u32 now) {
-    volatile __u64* lease_word = lb_lease_word(flow);
     union lb_version_bits version;
     if (!lb_begin_writing(flow, &version)) {
         return;
     }
-    *lease_word = 0;
+    lb_end_lease(flow);
     *there = tag;
     lb_write_flow(family, flow, lesson);
     flow->packets = former ? former->packets : 0;
     flow->bytes = former ? former->bytes : 0;
     version.version.ttl = lesson->ttl;
     version.version.dscp = lesson->dscp;
-    *lease_word = lb_first_lease(lesson, now).word;
+    *(volatile __u64*)lb_lease_word(flow) = lb_first_lease(lesson, now).word;
     lb_end_writing(flow, version);
 }
 
 /* The packets of a flow may have other MAC addresses now, or leave by another device. */
 static __always_inline void lb_learn_again(__u32 family, struct lb_flow* flow, __u8* there,
                                            __u8 tag, const struct lb_lesson* lesson, __u32 now) {
-    const __u64 seen = LB_READ_ONCE(*lb_lease_word(flow));
+    const union lb_lease_bits seen = lb_read_lease(flow);
     if (!lesson->opening && lb_is_learned(family, flow, lesson)) {
         lb_renew(flow, seen, lesson, now);
         return;
     }
-    *(volatile __u64*)lb_lease_word(flow) = 0;
+    lb_end_lease(flow);
     lb_rewrite(family, flow, there, tag, flow, lesson, now);
 }
 
@@ -120,8 +118,7 @@ static __always_inline bool lb_is_spare(__u32 family, __u32 place, __u8 tag, __u
         return true;
     }
     struct lb_flow* flow = lb_entry(family, place);
-    const union lb_lease_bits bits = {.word = flow ? LB_READ_ONCE(*lb_lease_word(flow)) : 0};
-    return flow && lb_lease_left(bits.lease, now) == 0;
+    return flow && lb_lease_left(lb_read_lease(flow).lease, now) == 0;
 }
 
 static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* tags, __u8 tag,
@@ -129,7 +126,7 @@ static __always_inline void lb_fill(__u32 family, __u32 place, struct lb_tags* t
                                     __u32 now) {
     struct lb_flow* flow = lb_entry(family, place);
     if (flow) {
-        lb_rewrite(family, flow, &tags->way[place & (LB_WAYS - 1)], tag, former, lesson, now);
+        lb_rewrite(family, flow, lb_tag_at(tags, place), tag, former, lesson, now);
     }
 }
 
@@ -149,11 +146,11 @@ static __always_inline struct lb_places lb_find_places(__u32 family, const struc
 #pragma clang loop unroll(disable)
     for (__u32 way = 0; way < LB_WAYS; way++) {
         const __u32 place = lb_place(first, way);
-        const __u8 there = LB_READ_ONCE(tags->way[place & (LB_WAYS - 1)]);
+        const __u8 there = LB_READ_ONCE(*lb_tag_at(tags, place));
         struct lb_flow* flow = there == tag ? lb_entry(family, place) : NULL;
         if (flow && lb_is_entry_of(family, flow, key)) {
             if (places.known != LB_NOWHERE || places.spare != LB_NOWHERE) {
-                *(volatile __u64*)lb_lease_word(flow) = 0;
+                lb_end_lease(flow);
             }
             places.known = places.known == LB_NOWHERE ? place : places.known;
         } else if (places.known == LB_NOWHERE && places.spare == LB_NOWHERE &&
@@ -182,8 +179,7 @@ static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* le
     if (places.spare != LB_NOWHERE) {
         lb_fill(family, places.spare, tags, tag, known, lesson, now);
     } else if (known) {
-        __u8* there = &tags->way[places.known & (LB_WAYS - 1)];
-        lb_learn_again(family, known, there, tag, lesson, now);
+        lb_learn_again(family, known, lb_tag_at(tags, places.known), tag, lesson, now);
     } else {
         lb_count_full();
     }
@@ -191,27 +187,25 @@ static __always_inline bool lb_remember(__u32 family, const struct lb_lesson* le
 }
 
 /* What a SYN-ACK has noted of the other direction, if that was just now and nothing has ended since. */
-static __always_inline bool lb_lease_answers(__u32 family, const struct lb_lesson* lesson) {
+static __always_inline void lb_lease_answers(__u32 family, const struct lb_lesson* lesson) {
     struct lb_key back = {.protocol = lesson->to.protocol};
     union lb_version_bits version = {.word = 0};
     lb_reverse(family, lesson->to.word, &back);
     struct lb_flow* flow = lb_find_by_tags(family, lb_key_hash(family, &back), &back, &version);
     if (!flow) {
-        return false;
+        return;
     }
-    const union lb_lease_bits seen = {.word = LB_READ_ONCE(*lb_lease_word(flow))};
+    const union lb_lease_bits seen = lb_read_lease(flow);
     const __u32 now = lb_tick();
-    if (seen.lease.end == 0 || now - seen.lease.end > settings.ticks_per_second ||
-        seen.lease.epoch != (__u16)lesson->epoch ||
-        !lb_is_reverse(family, lb_to(family, flow), lesson->from.word)) {
-        return false;
+    if (seen.lease.end != 0 && now - seen.lease.end <= settings.ticks_per_second &&
+        seen.lease.epoch == (__u16)lesson->epoch &&
+        lb_is_reverse(family, lb_to(family, flow), lesson->from.word)) {
+        lb_renew(flow, seen, lesson, now);
     }
-    const union lb_lease_bits next = lb_new_lease(now, lesson->longest, lesson->epoch);
-    return __sync_val_compare_and_swap(lb_lease_word(flow), seen.word, next.word) == seen.word;
 }
 
 /*
- * Global functions, which the verifier takes one by one: inlined, all paths through one would be taken
+ * Global functions, which the verifier takes one by one and wants to return a number: inlined, all paths through one would be taken
  * with all paths through the next, half a million instructions and as many microseconds at each load.
  */
 __noinline int lb_remember_ipv4(const struct lb_lesson* lesson) {
@@ -221,16 +215,28 @@ __noinline int lb_remember_ipv6(const struct lb_lesson* lesson) {
     return lesson ? lb_remember(LB_IPV6, lesson) : 0;
 }
 __noinline int lb_lease_answers_ipv4(const struct lb_lesson* lesson) {
-    return lesson ? lb_lease_answers(LB_IPV4, lesson) : 0;
+    if (lesson) {
+        lb_lease_answers(LB_IPV4, lesson);
+    }
+    return 0;
 }
 __noinline int lb_lease_answers_ipv6(const struct lb_lesson* lesson) {
-    return lesson ? lb_lease_answers(LB_IPV6, lesson) : 0;
+    if (lesson) {
+        lb_lease_answers(LB_IPV6, lesson);
+    }
+    return 0;
 }
 __noinline int lb_end_flow_ipv4(const struct lb_key* key) {
-    return key ? lb_end_flow(LB_IPV4, key) : 0;
+    if (key) {
+        lb_end_flow(LB_IPV4, key);
+    }
+    return 0;
 }
 __noinline int lb_end_flow_ipv6(const struct lb_key* key) {
-    return key ? lb_end_flow(LB_IPV6, key) : 0;
+    if (key) {
+        lb_end_flow(LB_IPV6, key);
+    }
+    return 0;
 }
 
 static __always_inline void lb_end_flow_of(__u32 family, const struct lb_key* key) {

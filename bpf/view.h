@@ -20,12 +20,6 @@
 
 #define LB_DSCP_MASK 0xfc
 
-/* Flags of a TCP header (RFC 9293, 3.1). */
-#define LB_TCP_FIN 0x01
-#define LB_TCP_SYN 0x02
-#define LB_TCP_RST 0x04
-#define LB_TCP_ACK 0x10
-
 struct lb_frame {
     void* ip;
     void* end;  /* of what can be read */
