@@ -10,6 +10,7 @@
 
 #include "gateway_lab.h"
 #include "kernel/sysctl.h"
+#include "support/foreign_xdp.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -42,16 +43,6 @@ DeviceForwarding forwarding_of(const GatewayLab& lab, const std::string& device)
 
 bool has_xdp(const std::string& device) {
     return shown("link show dev " + device).find("prog/xdp") != std::string::npos;
-}
-
-void attach_foreign(const std::string& device) {
-    const std::array<bpf_insn, 2> pass{
-        {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 2}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
-    const Fd program(
-        bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign", "GPL", pass.data(), pass.size(), nullptr));
-    REQUIRE(program);
-    REQUIRE(bpf_xdp_attach(static_cast<int>(if_nametoindex(device.c_str())), program.get(),
-                           XDP_FLAGS_DRV_MODE, nullptr) == 0);
 }
 
 // As XDP on veth needs it.

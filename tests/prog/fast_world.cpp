@@ -15,6 +15,7 @@
 #include "kernel/bpf_map.h"
 #include "kernel/datapath_settings.h"
 #include "linkbal/hash.h"
+#include "support/plain_settings.h"
 #include "test_instance.h"
 
 namespace linkbal::test {
@@ -56,16 +57,10 @@ uint8_t standing_clock() {
 }
 
 lb_settings settings_of(const WorldSetup& setup, uint8_t shift) {
-    lb_settings settings{};
-    settings.object_id = embedded_object_id();
-    settings.abi_version = LB_ABI_VERSION;
+    auto settings = plain_settings(embedded_object_id());
     settings.hash_seed = FastWorld::seed;
-    settings.mark_mask = 0x00ff0000;
-    settings.mark_shift = 16;
-    settings.has_conntrack = 1;
     settings.fast_path = 1;
     settings.flow_buckets[0] = settings.flow_buckets[1] = setup.buckets;
-    settings.ticks_per_second = 15;
     settings.tcp_timeout = 1000;
     settings.tag = setup.tag;
     settings.tick_shift = shift;

@@ -14,6 +14,7 @@
 #include "kernel/bpf_map.h"
 #include "kernel/flow_table.h"
 #include "support/conntrack_entry.h"
+#include "support/plain_settings.h"
 #include "test_instance.h"
 
 using namespace linkbal;
@@ -37,22 +38,12 @@ FlowTuple tuple(const char* source, uint16_t from, const char* destination, uint
 class Gateway {
   public:
     Gateway() {
-        const lb_settings settings{.object_id = embedded_object_id(),
-                                   .abi_version = LB_ABI_VERSION,
-                                   .hash_seed = 1,
-                                   .mark_mask = 0x00ff0000,
-                                   .mark_shift = 16,
-                                   .hash_mode = LB_HASH_CONNECTION,
-                                   .has_conntrack = 1,
-                                   .fast_path = 1,
-                                   .flow_buckets = {1, 1},
-                                   .ticks_per_second = 250,
-                                   .tcp_timeout = 432000,
-                                   .tag = 1,
-                                   .tick_shift = 0,
-                                   .has_xfrm = 0,
-                                   .has_timeout = 0,
-                                   .padding = {}};
+        auto settings = plain_settings(embedded_object_id());
+        settings.hash_seed = 1;
+        settings.fast_path = 1;
+        settings.ticks_per_second = 250;
+        settings.tcp_timeout = 432000;
+        settings.tick_shift = 0;
         object_ = need(load_object(settings, {}));
         need(datapath_.install(object_));
         const std::vector<DatapathUplink> uplinks{{1, "velox1", "", 1}, {2, "velox2", "", 1}};

@@ -17,6 +17,7 @@
 #include "devices.h"
 #include "kernel/bpffs.h"
 #include "killed.h"
+#include "support/plain_settings.h"
 #include "two_uplinks.h"
 
 using namespace linkbal;
@@ -55,22 +56,10 @@ BpfObject object_of_other_size(const DatapathState& state) {
     const std::unique_ptr<linkbal_bpf, decltype(&linkbal_bpf::destroy)> skeleton(
         linkbal_bpf::open(), &linkbal_bpf::destroy);
     REQUIRE(skeleton);
-    skeleton->rodata_settings->settings = {.object_id = 1,
-                                           .abi_version = LB_ABI_VERSION,
-                                           .hash_seed = 7,
-                                           .mark_mask = state.mark_mask,
-                                           .mark_shift = 16,
-                                           .hash_mode = 0,
-                                           .has_conntrack = 1,
-                                           .fast_path = 0,
-                                           .flow_buckets = {1, 1},
-                                           .ticks_per_second = 15,
-                                           .tcp_timeout = 0,
-                                           .tag = 1,
-                                           .tick_shift = 6,
-                                           .has_xfrm = 0,
-                                           .has_timeout = 0,
-                                           .padding = {}};
+    auto settings = plain_settings(1);
+    settings.hash_seed = 7;
+    settings.mark_mask = state.mark_mask;
+    skeleton->rodata_settings->settings = settings;
     REQUIRE(bpf_map__set_max_entries(skeleton->maps.bypass4, 100) == 0);
     REQUIRE(bpf_map__set_max_entries(skeleton->maps.devices, 100) == 0);
     auto* inner = bpf_map__inner_map(skeleton->maps.buckets);

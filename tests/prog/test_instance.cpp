@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "kernel/bpffs.h"
+#include "support/plain_settings.h"
 
 namespace linkbal::test {
 
@@ -60,24 +61,12 @@ std::optional<std::string> enter_namespaces() {
 }
 
 TestInstance::TestInstance(const Setup& setup) : setup_(setup) {
-    const lb_settings settings{
-        .object_id = embedded_object_id(),
-        .abi_version = LB_ABI_VERSION,
-        .hash_seed = seed,
-        .mark_mask = setup.mark_mask,
-        .mark_shift = static_cast<__u8>(std::countr_zero(setup.mark_mask)),
-        .hash_mode = static_cast<__u8>(setup.hash),
-        .has_conntrack = setup.conntrack,
-        .fast_path = 0,
-        .flow_buckets = {1, 1},
-        .ticks_per_second = 15,
-        .tcp_timeout = 0,
-        .tag = 1,
-        .tick_shift = 6,
-        .has_xfrm = 0,
-        .has_timeout = 0,
-        .padding = {},
-    };
+    auto settings = plain_settings(embedded_object_id());
+    settings.hash_seed = seed;
+    settings.mark_mask = setup.mark_mask;
+    settings.mark_shift = static_cast<__u8>(std::countr_zero(setup.mark_mask));
+    settings.hash_mode = static_cast<__u8>(setup.hash);
+    settings.has_conntrack = setup.conntrack ? 1 : 0;
     object_ = need(load_object(settings, {}));
     need(datapath_.install(object_));
     const std::vector<Prefix> bypass = {

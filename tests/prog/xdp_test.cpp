@@ -15,6 +15,7 @@
 #include "kernel/device_maps.h"
 #include "kernel/xdp_link.h"
 #include "killed.h"
+#include "support/foreign_xdp.h"
 #include "two_uplinks.h"
 
 using namespace linkbal;
@@ -55,17 +56,6 @@ uint32_t native_program(const std::string& device) {
     REQUIRE(bpf_xdp_query(static_cast<int>(ifindex(device)), 0, &options) == 0);
     CHECK(options.skb_prog_id == 0);
     return options.drv_prog_id;
-}
-
-// Passes everything, attached as `ip link set xdpdrv` does it.
-void attach_foreign(const std::string& device) {
-    const std::array<bpf_insn, 2> pass{
-        {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 2}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
-    const Fd program(
-        bpf_prog_load(BPF_PROG_TYPE_XDP, "foreign", "GPL", pass.data(), pass.size(), nullptr));
-    REQUIRE(program);
-    REQUIRE(bpf_xdp_attach(static_cast<int>(ifindex(device)), program.get(), XDP_FLAGS_DRV_MODE,
-                           nullptr) == 0);
 }
 
 uint32_t id_of_link(const Datapath& datapath, const std::string& device) {
