@@ -33,8 +33,7 @@ std::vector<std::string> devices_of(const Config& config) {
 Leases::Scope lease_scope(const DatapathState& datapath, const Facts& facts) {
     Leases::Scope scope{.mark_mask = datapath.mark_mask, .uplinks = {}};
     const auto add = [&](const std::string& device, uint32_t uplink) {
-        const auto found = std::ranges::find(facts.interfaces, device, &Interface::name);
-        if (found != facts.interfaces.end()) {
+        if (const Interface* found = facts.interface(device)) {
             scope.uplinks[found->index] = uplink;
         }
     };

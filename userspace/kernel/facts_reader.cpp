@@ -2,7 +2,6 @@
 #include "kernel/facts_reader.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "kernel/datapath.h"
 #include "kernel/features.h"
@@ -22,22 +21,14 @@ bool accepts_router_advertisements(const std::string& interface) {
     return value && *value != "0";
 }
 
-void read_number(const std::string& key, uint32_t& number) {
-    const auto text = read_sysctl(key);
-    uint32_t read = 0;
-    if (text &&
-        std::from_chars(text->data(), text->data() + text->size(), read).ec == std::errc()) {
-        number = read;
-    }
-}
-
 void read_conntrack_limits(Facts& facts) {
     constexpr auto largest = "net/netfilter/nf_conntrack_max";
     if (!read_sysctl(largest)) {
         load_conntrack_module(); // else they would be others the next time
     }
-    read_number(largest, facts.conntrack_max);
-    read_number("net/netfilter/nf_conntrack_tcp_timeout_established", facts.tcp_timeout);
+    facts.conntrack_max = read_sysctl_number(largest).value_or(facts.conntrack_max);
+    facts.tcp_timeout = read_sysctl_number("net/netfilter/nf_conntrack_tcp_timeout_established")
+                            .value_or(facts.tcp_timeout);
 }
 
 Status find_own_xdp(const std::string& instance, std::vector<Interface>& interfaces) {

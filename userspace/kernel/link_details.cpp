@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <map>
 #include <optional>
 
@@ -112,14 +111,6 @@ std::string driver_of(const std::string& interface) {
     return told ? static_cast<const char*>(info.driver) : "";
 }
 
-void read_ipv6_mtu(Interface& interface) {
-    const auto text = read_sysctl(fmt::format("net/ipv6/conf/{}/mtu", interface.name));
-    uint32_t mtu = 0;
-    if (text && std::from_chars(text->data(), text->data() + text->size(), mtu).ec == std::errc()) {
-        interface.mtu[1] = mtu;
-    }
-}
-
 bool has(const XdpFeatures& features, uint32_t ifindex, uint64_t feature) {
     const auto found = features.find(ifindex);
     return found != features.end() && (found->second & feature) != 0;
@@ -134,7 +125,8 @@ Status read_link_details(NetlinkSocket& route_socket, std::vector<Interface>& in
         return qdiscs ? Status(tl::unexpected(features.error())) : qdiscs;
     }
     for (Interface& interface : interfaces) {
-        read_ipv6_mtu(interface);
+        interface.mtu[1] = read_sysctl_number(fmt::format("net/ipv6/conf/{}/mtu", interface.name))
+                               .value_or(interface.mtu[1]);
         if (*features) {
             interface.xdp.redirects = has(**features, interface.index, netdev_xdp_act_redirect);
             interface.xdp.receives = has(**features, interface.index, netdev_xdp_act_ndo_xmit);

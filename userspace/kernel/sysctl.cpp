@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -44,6 +45,15 @@ std::optional<std::string> read_sysctl(const std::string& key) {
         value.pop_back();
     }
     return value;
+}
+
+std::optional<uint32_t> read_sysctl_number(const std::string& key) {
+    const auto text = read_sysctl(key);
+    uint32_t number = 0;
+    const bool read =
+        text &&
+        std::from_chars(text->data(), text->data() + text->size(), number).ec == std::errc();
+    return read ? std::optional(number) : std::nullopt;
 }
 
 Status write_sysctl(const std::string& key, const std::string& value) {

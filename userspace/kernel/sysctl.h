@@ -2,6 +2,7 @@
 // Kernel parameters below /proc/sys of this network namespace.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@ namespace linkbal {
 
 // The value without its final newline; empty where the kernel has no such parameter.
 std::optional<std::string> read_sysctl(const std::string& key);
+// Empty also where the value does not begin with a number.
+std::optional<uint32_t> read_sysctl_number(const std::string& key);
 Status write_sysctl(const std::string& key, const std::string& value);
 
 // Parameters that change together with `key` when it is set, by the kernel itself:
