@@ -50,6 +50,18 @@ void wait_for_carrier(const std::string& device) {
     REQUIRE((request.ifr_flags & IFF_RUNNING) != 0);
 }
 
+// The kernel receives packets to a new IPv6 address from when it has, in its own time, made the
+// address's local route; one without duplicate detection counts as permanent before (6.18).
+void wait_for_local_route(const std::string& address) {
+    const Time limit = Clock::now() + std::chrono::seconds(20);
+    std::string route;
+    do {
+        route = run({"ip", "route", "get", address}).output;
+    } while (!route.starts_with("local ") && Clock::now() < limit);
+    INFO(route);
+    REQUIRE(route.starts_with("local "));
+}
+
 } // namespace
 
 FarSide::FarSide() : original_(this_namespace()), near_(new_namespace()), far_(new_namespace()) {
@@ -85,7 +97,10 @@ void FarSide::connect() {
            "addr add 2001:db8::10/64 dev isp nodad\n"
            "neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev isp\n"
            "neigh add 2001:db8::1 lladdr 02:00:00:00:00:01 dev isp\n");
+        wait_for_local_route("2001:db8::9");
+        wait_for_local_route("2001:db8::10");
     });
+    wait_for_local_route("2001:db8::1");
 }
 
 void FarSide::disconnect() { ip("link del wan1"); }

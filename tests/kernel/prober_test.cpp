@@ -368,6 +368,7 @@ TEST_CASE("probers outlive their device") {
     const auto kind = GENERATE(ProbeKind::icmp, ProbeKind::tcp, ProbeKind::dns, ProbeKind::http);
     const std::string target = GENERATE("192.0.2.9", "2001:db8::9");
     const bool probed_meanwhile = GENERATE(false, true);
+    CAPTURE(static_cast<int>(kind), target, probed_meanwhile);
     asio::io_context context;
     Answers seen;
     const auto prober = make(context, kind, target, seen);
