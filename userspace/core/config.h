@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/firewall_config.h"
 
 namespace linkbal {
 
@@ -68,6 +69,7 @@ struct UplinkConfig {
     // Run by the daemon, one after the other and link by link, before the link is used.
     CommandWords bring_up, log_in, test;
     std::chrono::milliseconds command_timeout{60000}; // of each of the three
+    MssConfig mss;
 };
 
 // Priorities that our ip rules may take, counted from BalanceConfig::rule_priority.
@@ -117,6 +119,9 @@ struct Config {
     BalanceConfig balance;
     FailoverConfig failover;
     HooksConfig hooks;
+    std::optional<FirewallConfig> firewall; // empty: there is another one, or none
+    std::vector<ForwardConfig> forwards;
+    std::vector<HelperConfig> helpers; // sorted
     // Where each value stands in the file, by path: "lan.interfaces[0]", "uplink[1].gateway",
     // "balance.mark_mask". A path that is absent was not written in the file.
     // The sections themselves are "lan", "uplink[1]" and "balance".
