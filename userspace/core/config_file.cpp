@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/config_check.h"
+#include "core/config_dhcp.h"
 #include "core/config_health.h"
 #include "core/config_values.h"
 #include "core/toml_reader.h"
@@ -122,6 +123,9 @@ void read_root(TableReader& root, Config& config) {
     }
     if (auto hooks = root.section("hooks")) {
         read_hooks(*hooks, config.hooks);
+    }
+    if (auto dhcp = root.section("dhcp")) {
+        config.dhcp = read_dhcp(*dhcp);
     }
     root.not_yet("rule", no_rules);
     root.reject_unknown();

@@ -72,7 +72,7 @@ std::optional<TableReader> TableReader::section(std::string_view key) {
 
 std::vector<TableReader> TableReader::sections(std::string_view key) {
     const toml::node* node = take(key);
-    const auto expected = fmt::format("[[{}]] sections", key);
+    const auto expected = fmt::format("[[{}]] sections", without_indexes(path_of(key)));
     const toml::array* array = node != nullptr ? elements(*node, key, expected) : nullptr;
     std::vector<TableReader> readers;
     for (size_t i = 0; array != nullptr && i < array->size(); ++i) {
