@@ -90,7 +90,7 @@ up_after = 5
 
 TEST_CASE("config example: those of the manual page") {
     const auto examples = displays(contents(docs + "/linkbal.toml.5"));
-    REQUIRE(examples.size() == 3);
+    REQUIRE(examples.size() == 4);
     for (const auto& text : examples) {
         const Config config = good_config(text);
         CHECK(config.uplinks.size() >= 2);
@@ -116,6 +116,15 @@ TEST_CASE("config example: the manual page has every key") {
           "down_after", "up_after",        "quorum",    "window",        "max_loss", "max_latency",
           "max_jitter", "query",           "status",    "passive",       "all_down", "on_return",
           "reset",      "on_change",       "cache"}) {
+        INFO(key);
+        CHECK(page.find("\n.It Ic " + key + " No = ") != std::string::npos);
+    }
+}
+
+TEST_CASE("config example: the manual page has every key of [dhcp]") {
+    const auto page = contents(docs + "/linkbal.toml.5");
+    for (const std::string key : {"server", "lease_time", "max_lease_time", "domain", "dns_servers",
+                                  "file", "first", "last", "router", "mac", "address", "mode"}) {
         INFO(key);
         CHECK(page.find("\n.It Ic " + key + " No = ") != std::string::npos);
     }
