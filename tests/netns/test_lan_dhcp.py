@@ -117,6 +117,8 @@ def test_router_advertisements(lab, balancer, mode):
     assert len(addresses) == 1 and addresses[0].startswith("2001:db8:a:")
     assert set(tcp_who(lab, 40, 6, hosts=[host.space])) == both(lab, 6)
     assert lab.spoofed() == 0
+    if mode == "stateless":
+        assert host.lease6("-S")["dns"] == "2001:db8:a::1"
 
 
 KEA = 'server = "kea"\ndns_servers = ["198.51.100.53"]'

@@ -70,15 +70,13 @@ Result<std::string> find_program(const std::string& name, const std::string& pac
                 package);
 }
 
-asio::awaitable<void> run_one(Processes& processes, ProcessSpec command, ProcessResult& result) {
-    result = co_await processes.run(std::move(command));
-}
-
 ProcessResult run_now(ProcessSpec command) {
     asio::io_context context;
     Processes processes(context);
     ProcessResult result;
-    asio::co_spawn(context, run_one(processes, std::move(command), result), asio::detached);
+    asio::co_spawn(
+        context, processes.run(std::move(command)),
+        [&](const std::exception_ptr&, ProcessResult ended) { result = std::move(ended); });
     context.run();
     return result;
 }

@@ -37,8 +37,8 @@ esac
 """
 
 SCRIPT6 = """#!/bin/sh
-[ "$reason" = BOUND6 ] || exit 0
-ip addr replace "$new_ip6_address/128" dev "$interface" nodad
+case "$reason" in BOUND6 | RENEW6) ;; *) exit 0 ;; esac
+[ -z "$new_ip6_address" ] || ip addr replace "$new_ip6_address/128" dev "$interface" nodad
 printf '%s\\n' "ip=$new_ip6_address" "dns=$new_dhcp6_name_servers" >{path}.new
 mv {path}.new {path}
 """
@@ -66,11 +66,11 @@ class BareHost:
         self._lab.processes.append(self.client)
         return self._told(self._path, timeout)
 
-    def lease6(self, timeout=20):
-        """What DHCPv6 brings."""
+    def lease6(self, *options, timeout=20):
+        """What DHCPv6 brings; with "-S" no address is asked for."""
         path = f"{self._path}6"
         self._lab.processes.append(self.space.popen(
-            "dhclient", "-6", "-d", "-lf", f"{path}.leases", "-pf", f"{path}.pid",
+            "dhclient", "-6", *options, "-d", "-lf", f"{path}.leases", "-pf", f"{path}.pid",
             "-sf", script(self._lab, f"dhclient-{self.space.name}", SCRIPT6.format(path=path)), "eth0",
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         return self._told(path, timeout)
