@@ -109,7 +109,7 @@ up_after = 5
 
 TEST_CASE("config example: those of the manual page") {
     const auto examples = displays(contents(docs + "/linkbal.toml.5"));
-    REQUIRE(examples.size() == 4);
+    REQUIRE(examples.size() == 5);
     for (const auto& text : examples) {
         const Config config = good_config(text);
         CHECK(config.uplinks.size() >= 2);
@@ -199,6 +199,15 @@ TEST_CASE("config example: the manual page has every service and helper") {
                                            helper.port, transport_name(helper.transport)));
         INFO(helper.key);
         CHECK(std::regex_search(page, entry));
+    }
+}
+
+TEST_CASE("config example: the manual page has every key of [dhcp]") {
+    const auto page = contents(docs + "/linkbal.toml.5");
+    for (const std::string key : {"server", "lease_time", "max_lease_time", "domain", "dns_servers",
+                                  "file", "first", "last", "router", "mac", "address", "mode"}) {
+        INFO(key);
+        CHECK(page.find("\n.It Ic " + key + " No = ") != std::string::npos);
     }
 }
 

@@ -64,7 +64,7 @@ TEST_CASE("config: unknown keys, with a guess where there is one") {
         uplink("[uplnk]\n", {"6:2: unknown key \"uplnk\", did you mean uplink?"}),
         uplink("[metrics]\n",
                {"6:2: unknown key \"metrics\", expected one of lan, health, uplink, balance, "
-                "failover, hooks, firewall, forward, helpers"}),
+                "failover, hooks, firewall, forward, helpers, dhcp"}),
         balance("mask = 1\n[balance.hash2]\n", {"7:1: unknown key \"mask\", expected one of table, "
                                                 "table_name, hash, datapath, cache, attach, "
                                                 "default_uplink, mark_mask, rule_priority",

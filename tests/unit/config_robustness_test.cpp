@@ -68,6 +68,23 @@ to = "[2001:db8::10]:8443"
 [helpers]
 ftp = [21, 2121]
 sip = true
+[dhcp]
+server = "kea"
+dns_servers = ["192.0.2.1"]
+domain = "a.lan"
+file = "/etc/kea"
+[[dhcp.range]]
+first = "192.168.0.10"
+last = "192.168.0.20"
+[[dhcp.range]]
+first = "2001:db8::1"
+last = "2001:db8::2"
+[[dhcp.host]]
+mac = "02:00:00:00:00:10"
+address = "192.168.0.20"
+name = "printer"
+[dhcp.ipv6]
+mode = "managed"
 )";
 
 // Returns whether the answer was of the promised form.

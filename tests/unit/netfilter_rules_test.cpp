@@ -36,8 +36,7 @@ TEST_CASE("every uplink has chains to restore, arrive and leave, and two counter
     const auto ruleset = netfilter_ruleset(two_uplinks());
     CHECK(ruleset.counters == std::vector<std::string>{"arrived_velox1", "left_velox1",
                                                        "arrived_velox2", "left_velox2"});
-    const auto restore =
-        part<SetMark>(chain(ruleset, "restore_velox2").rules.at(0));
+    const auto restore = part<SetMark>(chain(ruleset, "restore_velox2").rules.at(0));
     CHECK(restore.mask == 0x00ff0000);
     CHECK(restore.mark == 0x00020000);
     const auto arrive = chain(ruleset, "arrive_velox1").rules.at(0);

@@ -20,6 +20,7 @@ struct Options {
     bool system = false;       // check: against this machine too
     int interval_ms = 200;     // status: over which rates are measured
     bool down_on_exit = false; // run: leave nothing behind
+    bool write = false;        // dhcp: install what it would print
     std::string uplink;        // uplink and flows: its name
     std::string order;         // uplink: what is asked for, and of "weight" how much
     uint32_t weight = 0;
@@ -34,6 +35,7 @@ struct Command {
 
 void add_json_option(CLI::App& app, Options& options);
 void add_check_options(CLI::App& app, Options& options);
+void add_dhcp_options(CLI::App& app, Options& options);
 void add_flows_options(CLI::App& app, Options& options);
 void add_run_options(CLI::App& app, Options& options);
 void add_status_options(CLI::App& app, Options& options);
@@ -47,5 +49,6 @@ int run_run(const Options& options);
 int run_status(const Options& options);
 int run_flows(const Options& options);
 int run_uplink(const Options& options);
+int run_dhcp(const Options& options);
 
 } // namespace linkbal

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/dhcp_config.h"
 #include "core/firewall_config.h"
 
 namespace linkbal {
@@ -122,6 +123,7 @@ struct Config {
     std::optional<FirewallConfig> firewall; // empty: there is another one, or none
     std::vector<ForwardConfig> forwards;
     std::vector<HelperConfig> helpers; // sorted
+    std::optional<DhcpConfig> dhcp;    // empty: somebody else serves the LAN, or nobody
     // Where each value stands in the file, by path: "lan.interfaces[0]", "uplink[1].gateway",
     // "balance.mark_mask". A path that is absent was not written in the file.
     // The sections themselves are "lan", "uplink[1]" and "balance".

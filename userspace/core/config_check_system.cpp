@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/config_check.h"
+#include "core/config_check_dhcp.h"
 #include "core/config_check_firewall.h"
 #include "core/config_check_health.h"
 #include "core/config_findings.h"
@@ -345,6 +346,7 @@ std::vector<ConfigError> check_system(const Config& config, const Facts& facts,
     if (!watched) {
         check_interfaces(config, facts, findings);
         check_gateways(config, facts, findings);
+        check_dhcp_system(config, facts, findings);
         check_firewall_here(config, facts, findings);
     }
     if (!watched || !config.lan.networks.empty()) {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/config_check.h"
+#include "core/config_dhcp.h"
 #include "core/config_firewall.h"
 #include "core/config_firewall_values.h"
 #include "core/config_health.h"
@@ -127,6 +128,9 @@ void read_root(TableReader& root, Config& config) {
         read_hooks(*hooks, config.hooks);
     }
     read_filtering(root, config);
+    if (auto dhcp = root.section("dhcp")) {
+        config.dhcp = read_dhcp(*dhcp);
+    }
     root.not_yet("rule", no_rules);
     root.reject_unknown();
 }

@@ -58,8 +58,8 @@ std::vector<FirewallState::Subnet> private_subnets(const std::vector<Uplink>& up
 
 FirewallState desired_firewall(const Config& config, const Facts& facts,
                                const std::vector<Uplink>& uplinks) {
-    FirewallState firewall{*config.firewall, false, config.firewall->expected_sources,
-                           private_subnets(uplinks, facts)};
+    FirewallState firewall{*config.firewall, config.dhcp && serves_dns(*config.dhcp),
+                           config.firewall->expected_sources, private_subnets(uplinks, facts)};
     firewall.expected = outermost(std::move(firewall.expected));
     auto& servers = firewall.config.dns_servers;
     std::ranges::sort(servers);

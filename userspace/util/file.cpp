@@ -8,16 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/fd.h"
-
 namespace linkbal {
 
 namespace {
 
 constexpr mode_t file_mode = 0644;
 
-// False with the reason in errno: a write that stops short, as on a file system that is full, says
-// why when it is tried again.
+} // namespace
+
+// A write that stops short, as on a file system that is full, says why when it is tried again.
 bool write_all(const Fd& file, std::string_view content) {
     while (!content.empty()) {
         const auto written = ::write(file.get(), content.data(), content.size());
@@ -28,8 +27,6 @@ bool write_all(const Fd& file, std::string_view content) {
     }
     return true;
 }
-
-} // namespace
 
 // Not by streams, where a failure to read looks like an empty file.
 Result<std::string> read_file(const std::filesystem::path& path) {

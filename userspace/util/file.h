@@ -5,11 +5,15 @@
 #include <string>
 #include <string_view>
 
+#include "util/fd.h"
 #include "util/result.h"
 
 namespace linkbal {
 
 Result<std::string> read_file(const std::filesystem::path& path);
+
+// False with the reason in errno.
+bool write_all(const Fd& file, std::string_view content);
 
 // By a temporary file in the same directory, unfinished_path(), and a rename: readers and a crash of
 // the machine see the former content or this one. Mode 0644, whatever the umask.

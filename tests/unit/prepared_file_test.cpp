@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <cerrno>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scratch_directory.h"
+#include "util/file.h"
+#include "util/prepared_file.h"
+
+using namespace linkbal;
+using namespace linkbal::test;
+
+namespace {
+
+mode_t mode_of(const std::filesystem::path& path) {
+    struct stat found{};
+    REQUIRE(::stat(path.c_str(), &found) == 0);
+    return found.st_mode & 07777;
+}
+
+} // namespace
+
+TEST_CASE("a prepared file can be read beside its place, and goes if it is not put there") {
+    const ScratchDirectory directory;
+    {
+        const auto prepared = PreparedFile::create(directory / "file", "new");
+        REQUIRE(prepared);
+        CHECK(prepared->unfinished().filename().string().starts_with("."));
+        CHECK(read_file(prepared->unfinished()).value() == "new");
+        CHECK_FALSE(std::filesystem::exists(directory / "file"));
+    }
+    CHECK(directory.files() == 0);
+}
+
+TEST_CASE("prepared files come together and leave nothing beside them") {
+    const ScratchDirectory directory;
+    REQUIRE(write_file_atomically(directory / "one", "old"));
+    REQUIRE(::chmod((directory / "one").c_str(), 0640) == 0);
+    {
+        std::vector<PreparedFile> files;
+        files.push_back(PreparedFile::create(directory / "one", "1").value());
+        files.push_back(PreparedFile::create(directory / "two", "2").value());
+        REQUIRE(put_all(files));
+    }
+    CHECK(read_file(directory / "one").value() == "1");
+    CHECK(read_file(directory / "two").value() == "2");
+    CHECK(mode_of(directory / "one") == 0640);
+    CHECK(mode_of(directory / "two") == 0644);
+    CHECK(directory.files() == 2);
+}
+
+TEST_CASE("of prepared files none comes where one can't") {
+    const ScratchDirectory directory;
+    REQUIRE(write_file_atomically(directory / "one", "old"));
+    {
+        std::vector<PreparedFile> files;
+        files.push_back(PreparedFile::create(directory / "one", "1").value());
+        files.push_back(PreparedFile::create(directory / "two", "2").value());
+        files.push_back(PreparedFile::create(directory / "three", "3").value());
+        std::filesystem::create_directory(directory / "three"); // a file can't take its place
+        const auto put = put_all(files);
+        REQUIRE_FALSE(put);
+        CHECK(put.error().code == EISDIR);
+        std::filesystem::remove(directory / "three");
+    }
+    CHECK(read_file(directory / "one").value() == "old");
+    CHECK(directory.files() == 1);
+}
+
+TEST_CASE("what can't be prepared is an error that says why") {
+    const ScratchDirectory directory;
+    CHECK(PreparedFile::create(directory / "none/file", "x").error().code == ENOENT);
+    std::filesystem::create_directory(directory / "directory");
+    CHECK(PreparedFile::create(directory / "directory", "x").error().message ==
+          (directory / "directory").string() + ": expected a regular file");
+    std::filesystem::create_symlink("/dev/null", directory / "link");
+    CHECK_FALSE(PreparedFile::create(directory / "link", "x"));
+    CHECK(directory.files() == 2);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "util/prepared_file.h"
+
+#include <cerrno>
+#include <optional>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/file.h"
+
+namespace linkbal {
+
+namespace {
+
+constexpr mode_t new_mode = 0644;
+
+using Attributes = struct stat;
+
+// Empty: there is no such file.
+Result<std::optional<Attributes>> attributes_of(const std::filesystem::path& path) {
+    Attributes found{};
+    if (::lstat(path.c_str(), &found) == 0) {
+        return found;
+    }
+    if (errno == ENOENT) {
+        return std::nullopt;
+    }
+    return fail_errno(errno, fmt::format("look at {}", path.string()));
+}
+
+bool set_attributes(const Fd& file, const std::optional<Attributes>& former) {
+    if (!former) {
+        return ::fchmod(file.get(), new_mode) == 0;
+    }
+    constexpr mode_t permissions = 0777;
+    return ::fchown(file.get(), former->st_uid, former->st_gid) == 0 &&
+           ::fchmod(file.get(), former->st_mode & permissions) == 0;
+}
+
+// Else the new name may be lost in a crash of the machine, though the rename was seen.
+Status sync_directory(const std::filesystem::path& directory) {
+    const Fd file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!file || ::fsync(file.get()) != 0) {
+        return fail_errno(errno, fmt::format("write {}", directory.string()));
+    }
+    return {};
+}
+
+Status rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) {
+        return fail_errno(errno, fmt::format("rename {} to {}", from.string(), to.string()));
+    }
+    return sync_directory(to.parent_path());
+}
+
+} // namespace
+
+Result<PreparedFile> PreparedFile::create(const std::filesystem::path& path,
+                                          std::string_view content) {
+    const auto former = attributes_of(path);
+    if (!former) {
+        return tl::unexpected(former.error());
+    }
+    if (*former && !S_ISREG((*former)->st_mode)) {
+        return fail("{}: expected a regular file", path.string());
+    }
+    PreparedFile prepared(path, former->has_value());
+    const auto unfinished = prepared.unfinished();
+    ::unlink(unfinished.c_str());
+    const Fd file(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR));
+    if (!file) {
+        return fail_errno(errno, fmt::format("create {}", unfinished.string()));
+    }
+    if (!write_all(file, content) || !set_attributes(file, *former) || ::fsync(file.get()) != 0) {
+        return fail_errno(errno, fmt::format("write {}", unfinished.string()));
+    }
+    return prepared;
+}
+
+PreparedFile::PreparedFile(PreparedFile&& other) noexcept
+    : path_(std::exchange(other.path_, {})), replaces_(other.replaces_) {}
+
+PreparedFile::~PreparedFile() {
+    if (!path_.empty()) {
+        ::unlink(unfinished().c_str());
+        ::unlink(beside("old").c_str());
+    }
+}
+
+std::filesystem::path PreparedFile::beside(std::string_view suffix) const {
+    return path_.parent_path() / fmt::format(".{}.{}", path_.filename().string(), suffix);
+}
+
+Status PreparedFile::put() {
+    const auto former = beside("old");
+    ::unlink(former.c_str());
+    if (replaces_ && ::link(path_.c_str(), former.c_str()) != 0) {
+        return fail_errno(errno, fmt::format("keep {} as {}", path_.string(), former.string()));
+    }
+    return rename_file(unfinished(), path_);
+}
+
+Status PreparedFile::take_back() {
+    if (replaces_) {
+        return rename_file(beside("old"), path_);
+    }
+    if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
+        return fail_errno(errno, fmt::format("remove {}", path_.string()));
+    }
+    return {};
+}
+
+Status put_all(std::span<PreparedFile> files) {
+    for (size_t i = 0; i < files.size(); ++i) {
+        auto put = files[i].put();
+        for (size_t done = put ? 0 : i; done > 0; --done) {
+            if (const auto back = files[done - 1].take_back(); !back) {
+                put.error().message += "; " + back.error().message;
+            }
+        }
+        if (!put) {
+            return put;
+        }
+    }
+    return {};
+}
+
+} // namespace linkbal

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Files that are written beside those that they are to replace, so that all of them come or none.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+#include "util/result.h"
+
+namespace linkbal {
+
+class PreparedFile {
+  public:
+    // Writes ".NAME.new" beside `path`, down to the disk: hidden, because many programs read every
+    // other file of their configuration's directory. Owner and mode are those of the file at `path`; a
+    // new one is ours, 0644. What is there and no regular file is an error.
+    static Result<PreparedFile> create(const std::filesystem::path& path, std::string_view content);
+
+    PreparedFile(PreparedFile&& other) noexcept;
+    PreparedFile& operator=(PreparedFile&&) = delete;
+    PreparedFile(const PreparedFile&) = delete;
+    PreparedFile& operator=(const PreparedFile&) = delete;
+    ~PreparedFile(); // removes what it left beside `path`
+
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    // Where it can be read until it is put in place.
+    [[nodiscard]] std::filesystem::path unfinished() const { return beside("new"); }
+
+    // By a rename: readers see the former file or this one.
+    Status put();
+    // The former file again, or none where there was none; only after put().
+    Status take_back();
+
+  private:
+    PreparedFile(std::filesystem::path path, bool replaces)
+        : path_(std::move(path)), replaces_(replaces) {}
+    [[nodiscard]] std::filesystem::path beside(std::string_view suffix) const;
+
+    std::filesystem::path path_; // empty: moved from
+    bool replaces_;
+};
+
+// All of them, or none.
+Status put_all(std::span<PreparedFile> files);
+
+} // namespace linkbal
