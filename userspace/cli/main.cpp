@@ -30,6 +30,8 @@ constexpr std::array commands{
     Command{"status", "uplinks, their state and why, weights, shares, rates", add_status_options,
             run_status},
     Command{"flows", "open connections and their uplink", add_flows_options, run_flows},
+    Command{"import", "print the configuration that does what a script of iptables and ip does",
+            add_import_options, run_import},
 };
 
 // It names a directory below /run and /sys/fs/bpf, a file and an nftables table.
