@@ -16,6 +16,9 @@ const std::string open_gateway =
 
 const std::vector<ImportCase> input_cases{
     {"iptables -A INPUT -i lo -j ACCEPT", "covered: the gateway may talk to itself", "ping = []"},
+    {"iptables -A INPUT ! -i lo -p tcp --dport 22 -j ACCEPT", "left: \"!\" is not understood", ""},
+    {"iptables -A INPUT -j DROP\niptables -A INPUT -p tcp --dport 22 -j ACCEPT",
+     "covered: an earlier rule takes all", "ping = []\nlog = []\n"},
     {"iptables -A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT",
      "covered: answers and what belongs to a connection are accepted", ""},
     {"iptables -A INPUT -m conntrack --ctstate INVALID -j DROP",
@@ -261,6 +264,9 @@ TEST_CASE("import: chains that end with a drop are closed") {
         import_script(links + "iptables -A FORWARD -s 192.168.0.0/24 -j ACCEPT\n"
                               "iptables -A INPUT -j DROP\niptables -A FORWARD -j REJECT\n");
     CHECK(result.model.config.firewall);
+    const auto later = import_script(closed + "iptables -P INPUT ACCEPT\n");
+    CHECK_FALSE(later.model.config.firewall);
+    CHECK(later.commands[6].remarks == std::vector<std::string>{"a later command replaces it"});
 }
 
 TEST_CASE("import: what [firewall] does beyond the script is said") {

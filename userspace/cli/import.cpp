@@ -51,7 +51,10 @@ int run_import(const Options& options) {
         report_commands(result, options.script);
     }
     if (!result.found()) {
-        print_to(stderr, "linkbal: {}: no links to be balanced found\n", options.script);
+        print_to(stderr,
+                 "linkbal: {}: no links to be balanced found; -v says what has become of each "
+                 "command\n",
+                 options.script);
         return exit_usage;
     }
     const std::string text = import_toml(result, options.script);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Whether a script closes its gateway as [firewall] does, and what is then the same.
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,28 @@ bool is_closed(const ScriptFacts& facts, std::string_view chain, Family family =
         }
     }
     return closed;
+}
+
+// Rules behind one that takes all are never asked.
+ScriptFacts reached(const ScriptFacts& facts, ImportLedger& ledger) {
+    ScriptFacts left = facts;
+    std::set<std::string> ended;
+    std::erase_if(left.packet_rules, [&](const PacketRule& rule) {
+        const std::string key = policy_key(rule.family, rule.chain);
+        if (rule.table != "filter") {
+            return false;
+        }
+        if (ended.contains(key)) {
+            ledger.covered(rule.command, "an earlier rule takes all");
+            return true;
+        }
+        const bool decides = is_closing(rule) || rule.target == "ACCEPT";
+        if (decides && rule.takes_all() && rule.in.empty()) {
+            ended.insert(key);
+        }
+        return false;
+    });
+    return left;
 }
 
 void judge_policies(const ScriptFacts& facts, bool closed, ImportLedger& ledger) {
@@ -151,7 +174,8 @@ void judge_other_chains(const ScriptFacts& facts, ImportModel& model, ImportLedg
 
 } // namespace
 
-void find_firewall(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger) {
+void find_firewall(const ScriptFacts& all, ImportModel& model, ImportLedger& ledger) {
+    const ScriptFacts facts = reached(all, ledger);
     model.helpers = facts.helpers;
     const bool closed = is_closed(facts, "INPUT") && is_closed(facts, "FORWARD");
     judge_policies(facts, closed, ledger);

@@ -121,7 +121,7 @@ class InputJudge {
 
   private:
     void judge(const PacketRule& rule, size_t index) {
-        if (rule.in == "lo") {
+        if (rule.in == "lo" && rule.target == "ACCEPT" && rule.unknown.empty()) {
             ledger_.covered(rule.command, "the gateway may talk to itself");
         } else if (judge_common(rule, model_, ledger_)) {
             return;

@@ -50,7 +50,11 @@ void set_policy(const PacketCommand& packet, size_t command, ScriptFacts& facts,
             : ledger.left(command, "only chains of the table filter can be closed");
         return;
     }
-    facts.policies[policy_key(rule.family, rule.chain)] = {command, packet.policy != "ACCEPT"};
+    const std::string key = policy_key(rule.family, rule.chain);
+    if (const auto former = facts.policies.find(key); former != facts.policies.end()) {
+        ledger.covered(former->second.command, "a later command replaces it");
+    }
+    facts.policies[key] = {command, packet.policy != "ACCEPT"};
 }
 
 } // namespace

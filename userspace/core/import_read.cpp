@@ -133,6 +133,20 @@ void read_program(std::string_view program, CommandWordSpan words, size_t comman
     }
 }
 
+// The same table may be called by its number and by its name.
+void name_tables(ScriptFacts& facts) {
+    std::map<std::string, std::string> names{{"254", "main"}};
+    for (const auto& [name, number] : facts.table_numbers) {
+        names.try_emplace(fmt::format("{}", number), name);
+    }
+    const auto rename = [&](std::string& table) {
+        const auto found = names.find(table);
+        table = found == names.end() ? table : found->second;
+    };
+    std::ranges::for_each(facts.routes, rename, &ScriptRoute::table);
+    std::ranges::for_each(facts.rules, rename, &ScriptRule::table);
+}
+
 void read_shell_command(const ShellCommand& shell, ScriptFacts& facts, ImportLedger& ledger) {
     const size_t command = ledger.open(shell.line, shell.text);
     const auto words = command_words(shell);
@@ -161,6 +175,7 @@ ScriptFacts read_facts(std::span<const ShellCommand> commands, ImportLedger& led
         ledger.left(ledger.open(command.line, command.text),
                     fmt::format("more than {} commands are not read", most_commands));
     }
+    name_tables(facts);
     return facts;
 }
 
