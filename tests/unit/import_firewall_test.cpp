@@ -149,6 +149,9 @@ const std::vector<ImportCase> forward_cases{
     {"iptables -A FORWARD -i eth1 -o eth0 -m state --state ESTABLISHED -j ACCEPT",
      "covered: answers and what belongs to a connection are accepted", ""},
     {"iptables -A FORWARD -i eth1 -j DROP", not_accepted, ""},
+    {"iptables -A FORWARD -s 192.168.0.0/24 -d 203.0.113.53 -p udp --dport 53 -j ACCEPT\n"
+     "iptables -A FORWARD -s 192.168.0.0/24 -p udp --dport 53 -j DROP",
+     "covered: an earlier rule has accepted it", "ping = []\nlog"},
     {"iptables -I FORWARD -s 192.168.0.0/24 -p udp --dport 53 -j DROP\n"
      "iptables -I FORWARD -s 192.168.0.0/24 -d 203.0.113.53 -p udp --dport 53 -j ACCEPT",
      "taken: dns_servers", "dns_servers = [\"203.0.113.53\"]"},
@@ -257,6 +260,17 @@ TEST_CASE("import: a gateway that is open gets no [firewall]") {
         CHECK(import_toml(import_script(links + item.commands), "x").find("\n[firewall]") ==
               std::string::npos);
     }
+}
+
+TEST_CASE("import: the LAN's own addresses are spoofed on an uplink, public ones too") {
+    std::string script = closed;
+    for (size_t at = script.find("192.168.0.0"); at != std::string::npos;
+         at = script.find("192.168.0.0")) {
+        script.replace(at, 11, "203.0.113.0");
+    }
+    CHECK(
+        last_fate(import_script(script + "iptables -A INPUT -i eth1 -s 203.0.113.0/24 -j DROP")) ==
+        "covered: spoofed sources are dropped on the uplinks");
 }
 
 TEST_CASE("import: chains that end with a drop are closed") {

@@ -202,6 +202,13 @@ TEST_CASE("import: a LAN without an interface is for a person to fill in") {
     CHECK(mistakes_of(text).size() == 1);
 }
 
+TEST_CASE("import: comments can be read, whatever is in the script") {
+    const auto text =
+        import_toml(import_script(links + "caf\xe9 '\x01\x7f\xc3\xa9' \"a\nb\""), "\xe9\n.sh");
+    CHECK(mistakes_of(text) == std::vector<std::string>{});
+    CHECK(text.find("caf? '" + std::string(4, '?') + "' \"a b\"") != std::string::npos);
+}
+
 TEST_CASE("import: the how-to's own script") {
     const auto result = import_script(contents("howto_firewall"));
     const auto text = import_toml(result, "firewall.sh");
