@@ -36,9 +36,10 @@ TEST_CASE("config helpers: true is the usual port, false and silence are none") 
     CHECK(read("").empty());
     CHECK(read("ftp = false\nh323 = false\n").empty());
     CHECK(read("ftp = true\n") == std::vector<HelperConfig>{{"ftp", Transport::tcp, {21}}});
-    CHECK(read("sip = true\nh323 = true\n") ==
+    CHECK(read("sip = true\nh323 = true\nftp = true\n") ==
           std::vector<HelperConfig>{{"Q.931", Transport::tcp, {1720}},
                                     {"RAS", Transport::udp, {1719}},
+                                    {"ftp", Transport::tcp, {21}},
                                     {"sip", Transport::tcp, {5060}},
                                     {"sip", Transport::udp, {5060}}});
     CHECK(read("tftp = true\nsnmp = true\nsane = true\npptp = true\nnetbios-ns = true\nirc = true\n"

@@ -76,9 +76,10 @@ std::optional<ConnectionRate> parse_rate(std::string_view text) {
     const auto unit = text.substr(std::min(slash + 1, text.size()));
     const auto* const entry =
         std::ranges::find(rate_units, unit, &decltype(rate_units)::value_type::first);
+    const auto digits = text.substr(0, slash);
     uint32_t count = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + slash, count);
-    if (entry == rate_units.end() || error != std::errc{} || end != text.data() + slash ||
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+    if (entry == rate_units.end() || error != std::errc{} || end != digits.data() + digits.size() ||
         count == 0 || count > highest_rate) {
         return std::nullopt;
     }
@@ -112,7 +113,7 @@ std::optional<ForwardTarget> parse_target(std::string_view text) {
 // a quote in a string.
 ValueKind<std::string> quotable_text(const std::string& expected, size_t longest, bool ascii) {
     return {expected, [=](const toml::node& node) -> Parsed<std::string> {
-                const auto text = node.value<std::string>().value_or("");
+                auto text = node.value<std::string>().value_or("");
                 const auto foreign = [&](char c) {
                     const auto byte = static_cast<unsigned char>(c);
                     return byte < ' ' || c == '"' || byte == 0x7f || (ascii && byte > 0x7f);
@@ -189,7 +190,7 @@ ValueKind<ConnectionRate> connection_rate() {
 ValueKind<PortRange> port_range() {
     const std::string expected = R"(a port from 1 to 65535 or a range of them as "8000-8010")";
     return {expected, [expected](const toml::node& node) -> Parsed<PortRange> {
-                const auto number = node.as_integer();
+                const auto* const number = node.as_integer();
                 const auto text = number != nullptr ? fmt::format("{}", number->get())
                                                     : plain_text(node).value_or("");
                 if (const auto ports =
