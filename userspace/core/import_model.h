@@ -30,7 +30,7 @@ void judge_marks(const ScriptFacts& facts, const std::map<std::string, size_t>& 
                  const std::string& balance_table, ImportModel& model, ImportLedger& ledger);
 
 // [firewall], the forwards, [helpers] and mss; judges everything else about packets.
-void find_firewall(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger);
+void find_firewall(const ScriptFacts& all, ImportModel& model, ImportLedger& ledger);
 void judge_input(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger);
 void judge_forward_chain(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger);
 void judge_nat(const ScriptFacts& facts, bool closed, ImportModel& model, ImportLedger& ledger);
