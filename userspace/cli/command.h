@@ -24,6 +24,7 @@ struct Options {
     std::string uplink;        // uplink and flows: its name
     std::string order;         // uplink: what is asked for, and of "weight" how much
     uint32_t weight = 0;
+    std::string script; // import: its file
 };
 
 struct Command {
@@ -37,6 +38,7 @@ void add_json_option(CLI::App& app, Options& options);
 void add_check_options(CLI::App& app, Options& options);
 void add_dhcp_options(CLI::App& app, Options& options);
 void add_flows_options(CLI::App& app, Options& options);
+void add_import_options(CLI::App& app, Options& options);
 void add_run_options(CLI::App& app, Options& options);
 void add_status_options(CLI::App& app, Options& options);
 void add_uplink_options(CLI::App& app, Options& options);
@@ -48,6 +50,7 @@ int run_down(const Options& options);
 int run_run(const Options& options);
 int run_status(const Options& options);
 int run_flows(const Options& options);
+int run_import(const Options& options);
 int run_uplink(const Options& options);
 int run_dhcp(const Options& options);
 

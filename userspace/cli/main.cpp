@@ -32,6 +32,8 @@ constexpr std::array commands{
     Command{"flows", "open connections and their uplink", add_flows_options, run_flows},
     Command{"dhcp", "print the configuration of the LAN's DHCP server, or install it",
             add_dhcp_options, run_dhcp},
+    Command{"import", "print the configuration that does what a script of iptables and ip does",
+            add_import_options, run_import},
 };
 
 // It names a directory below /run and /sys/fs/bpf, a file and an nftables table.

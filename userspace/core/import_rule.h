@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A rule of iptables(8) as a value.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/address.h"
+#include "core/firewall_config.h"
+
+namespace linkbal {
+
+struct PacketRule {
+    size_t command = 0; // its number in the ledger
+    Family family = Family::ipv4;
+    std::string table = "filter";
+    std::string chain;
+    std::string target; // "ACCEPT"; empty: it only counts
+
+    // Matches; empty: any.
+    std::string in, out;
+    std::optional<Prefix> source, destination;
+    std::string protocol; // "tcp", "udp", "icmp" (of both families) or as written
+    std::vector<PortRange> ports, source_ports;
+    std::vector<std::string> states; // "NEW"
+    std::string icmp_type;
+    bool fragments = false;
+    std::optional<double> share; // of -m statistic: 0.5
+    std::string limit;           // "3/minute"
+    bool limit_per_source = false;
+    std::optional<uint32_t> has_mark;
+    std::string unknown; // the first option that is none of these, or a "!"
+
+    // What the target is told.
+    std::optional<uint32_t> set_mark;
+    std::string log_prefix, to, helper;
+    std::optional<uint32_t> set_mss;
+    bool clamp_mss = false;
+
+    std::vector<std::string> words; // all but the command and the chain, for -D
+
+    [[nodiscard]] bool in_chain(std::string_view name, std::string_view of_table = "filter") const {
+        return chain == name && table == of_table;
+    }
+    // Nothing is asked of the packet but perhaps its device.
+    [[nodiscard]] bool takes_all() const {
+        return unknown.empty() && !source && !destination && protocol.empty() && states.empty() &&
+               !fragments && !share && limit.empty() && !has_mark && out.empty();
+    }
+    // Only packets of connections that are known already.
+    [[nodiscard]] bool only_known() const;
+    [[nodiscard]] bool has_state(std::string_view state) const;
+};
+
+struct ChainPolicy {
+    size_t command = 0;
+    bool drops = false;
+};
+
+// A command line of iptables: a rule, or what is done with rules.
+struct PacketCommand {
+    enum class Kind : uint8_t { append, insert, remove, policy, flush, other } kind = Kind::other;
+    uint32_t position = 1; // of insert
+    PacketRule rule;
+    std::string policy;
+};
+
+// `words` are those behind the program's name.
+[[nodiscard]] PacketCommand packet_command(std::span<const std::string> words, Family family);
+
+// "ipv4 INPUT", for a map of policies.
+[[nodiscard]] std::string policy_key(Family family, std::string_view chain);
+
+} // namespace linkbal
