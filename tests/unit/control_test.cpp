@@ -52,6 +52,10 @@ TEST_CASE("every request is read back as it was") {
     const std::vector<Request> all{
         ApplyRequest{"/etc/linkbal.toml", "[lan]\ninterfaces = [\"eth0\"]\n\t\"\\\"# ü\n"},
         ApplyRequest{},
+        ApplyRequest{"f", "text", true},
+        ApplyRequest{"f", "text", false, 1},
+        ApplyRequest{"f", "text", false, 3600},
+        ConfirmRequest{},
         RemoveRequest{},
         StatusRequest{},
         UplinkRequest{"velox1", Order::drain, 0},
@@ -102,6 +106,13 @@ TEST_CASE("requests that nobody prints are refused") {
     for (const char* weight : {"0", "-1", "1001", "4294967297"}) {
         CHECK(request_error(replaced(order, ":7", fmt::format(":{}", weight))) ==
               fmt::format("not understood: no such weight: {}", weight));
+    }
+    // A daemon that does not know the word refuses, and does not just apply.
+    const std::string trial = print_request(ApplyRequest{"f", "text", false, 7});
+    CHECK(trial.find(R"("command":"try")") != std::string::npos);
+    for (const char* seconds : {"0", "-1", "3601", "4294967297"}) {
+        CHECK(request_error(replaced(trial, ":7", fmt::format(":{}", seconds))) ==
+              fmt::format("not understood: no such time to confirm: {}", seconds));
     }
     for (const char* text :
          {"", "null", "[]", "7", "{}", R"({"command":7})", R"({"command":"up"})",

@@ -41,6 +41,15 @@ Memory full() {
     memory.forwarding = {{"eth0", Forwarding::tc, "veth"}, {"eth1", Forwarding::xdp, "native XDP"}};
     memory.refused_xdp = {{7, 9000, "Numerical result out of range"}};
     memory.mounted_bpffs = true;
+    memory.applied = {"/etc/linkbal/linkbal.toml", "[lan]\n\t\"\\\"# ü\n"};
+    memory.unconfirmed = Unconfirmed{.deadline = std::chrono::milliseconds(1234567890123),
+                                     .text = "new",
+                                     .former = FormerGateway{.source = {"file", "text"},
+                                                             .uplinks = memory.uplinks,
+                                                             .balance_table = 31,
+                                                             .sysctls = {"net/ipv4/ip_forward"}},
+                                     .returning = true};
+    memory.rejected = "rejected";
     return memory;
 }
 
@@ -75,7 +84,9 @@ std::string replaced(std::string text, std::string_view what, std::string_view b
 } // namespace
 
 TEST_CASE("what is remembered is read back as it was") {
-    for (const Memory& memory : {Memory{}, full()}) {
+    Memory first = full();
+    first.unconfirmed->former.reset();
+    for (const Memory& memory : {Memory{}, full(), first}) {
         const auto read = parse_memory(print_memory(memory));
         REQUIRE(read);
         CHECK(*read == memory);

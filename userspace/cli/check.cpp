@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/report.h"
+#include "cli/session_warning.h"
 
 #include <linux/netlink.h>
 
@@ -31,6 +32,7 @@ int run_check(const Options& options) {
             report(mistakes);
             return exit_usage;
         }
+        warn_of_lockout(*config, seen->facts);
     }
     print("{}: good, {} uplinks\n", options.config, config->uplinks.size());
     return exit_done;

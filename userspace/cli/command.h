@@ -24,7 +24,8 @@ struct Options {
     std::string uplink;        // uplink and flows: its name
     std::string order;         // uplink: what is asked for, and of "weight" how much
     uint32_t weight = 0;
-    std::string script; // import: its file
+    std::string script;   // import: its file
+    uint32_t confirm = 0; // up: seconds to confirm it in; 0: it stays
 };
 
 struct Command {
@@ -41,11 +42,13 @@ void add_flows_options(CLI::App& app, Options& options);
 void add_import_options(CLI::App& app, Options& options);
 void add_run_options(CLI::App& app, Options& options);
 void add_status_options(CLI::App& app, Options& options);
+void add_up_options(CLI::App& app, Options& options);
 void add_uplink_options(CLI::App& app, Options& options);
 
 int run_check(const Options& options);
 int run_plan(const Options& options);
 int run_up(const Options& options);
+int run_confirm(const Options& options);
 int run_down(const Options& options);
 int run_run(const Options& options);
 int run_status(const Options& options);

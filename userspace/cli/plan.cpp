@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/report.h"
+#include "cli/session_warning.h"
 
 #include <nlohmann/json.hpp>
 
@@ -59,6 +60,7 @@ int run_plan(const Options& options) {
     if (!is_allowed("linkbal plan")) {
         return exit_failed;
     }
+    warn_of_lockout(*config);
     int status = exit_done;
     auto actions = ask_for_plan(options, status);
     if (!actions && status == exit_done) {

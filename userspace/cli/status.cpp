@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/confirmation.h"
 #include "daemon/control_client.h"
 #include "kernel/status_reader.h"
 
@@ -73,9 +74,15 @@ json to_json(const DeviceForwarding& device) {
             {"reason", device.reason}};
 }
 
+json to_json(const std::optional<TrialStatus>& trial) {
+    return trial ? json{{"seconds_left", trial->left.count()}, {"waits", trial->waits}}
+                 : json(nullptr);
+}
+
 void print_for_programs(const GatewayStatus& status) {
     json document{{"datapath", status.datapath},
                   {"daemon", status.daemon},
+                  {"confirm", to_json(status.trial)},
                   {"uplinks", json::array()},
                   {"devices", json::array()},
                   {"fastpath", to_json(status.fast_path)},
@@ -133,9 +140,20 @@ void print_cache(const FastPathStatus& cache) {
     }
 }
 
+std::string trial_text(const TrialStatus& trial) {
+    return trial.waits ? fmt::format("waited for: in {} s all is as before again, unless `linkbal "
+                                     "confirm` is run",
+                                     trial.left.count())
+                       : "missing, and nobody waits for it any more: the next command that changes "
+                         "something goes back";
+}
+
 void print_for_people(const GatewayStatus& status, bool verdicts) {
     print("datapath  {}\n", status.datapath);
     print("daemon    {}\n", status.daemon ? "runs" : "does not run: nobody watches the links");
+    if (status.trial) {
+        print("confirm   {}\n", trial_text(*status.trial));
+    }
     print_cache(status.fast_path);
     if (status.uplinks.empty()) {
         return;
@@ -175,6 +193,18 @@ Status add_health(GatewayStatus& status, const std::string& instance) {
     return {};
 }
 
+Status add_trial(GatewayStatus& status, const std::string& instance) {
+    const auto memory = read_memory(instance);
+    if (!memory) {
+        return tl::unexpected(memory.error());
+    }
+    if (memory->unconfirmed) {
+        status.trial = {.left = time_left(*memory->unconfirmed, Clock::now()),
+                        .waits = status.daemon || waiting_process(instance)};
+    }
+    return {};
+}
+
 } // namespace
 
 void add_status_options(CLI::App& app, Options& options) {
@@ -194,7 +224,11 @@ int run_status(const Options& options) {
         report(status.error());
         return exit_failed;
     }
-    if (const auto added = add_health(*status, options.instance); !added) {
+    auto added = add_health(*status, options.instance);
+    if (added) {
+        added = add_trial(*status, options.instance);
+    }
+    if (!added) {
         report(added.error());
         return exit_failed;
     }

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "cli/interrupts.h"
-#include "cli/report.h"
+#include "cli/trial.h"
 
 namespace linkbal {
 
@@ -37,6 +37,9 @@ Conditions conditions_of(const UplinkRequest& request) {
 int change_directly(const Options& options, const Config& config, const UplinkRequest& request) {
     auto change = begin_change("linkbal uplink", options);
     if (!change) {
+        return exit_failed;
+    }
+    if (!clear_of_trials(change->gateway)) {
         return exit_failed;
     }
     const auto seen = change->gateway.observe_now();

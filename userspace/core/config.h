@@ -23,6 +23,13 @@ struct Position {
     bool operator==(const Position&) const = default;
 };
 
+// What was read, word for word: what is at work is remembered by it.
+struct ConfigSource {
+    std::string file; // for messages
+    std::string text;
+    bool operator==(const ConfigSource&) const = default;
+};
+
 struct LanConfig {
     std::vector<std::string> interfaces;
     std::vector<Prefix> networks; // empty: the subnets of the interfaces
@@ -115,6 +122,7 @@ struct HooksConfig {
 };
 
 struct Config {
+    ConfigSource source; // empty: not read from a text
     LanConfig lan;
     std::vector<UplinkConfig> uplinks;
     BalanceConfig balance;

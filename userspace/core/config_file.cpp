@@ -169,7 +169,11 @@ ConfigError syntax_error(const toml::parse_error& error, std::string file) {
 
 ConfigResult parse_config(std::string_view text, std::string_view file_name) {
     try {
-        return read_config(toml::parse(text), {std::string(file_name), {}, {}});
+        auto config = read_config(toml::parse(text), {std::string(file_name), {}, {}});
+        if (config) {
+            config->source = {std::string(file_name), std::string(text)};
+        }
+        return config;
     } catch (const toml::parse_error& error) {
         return tl::unexpected(std::vector{syntax_error(error, std::string(file_name))});
     }

@@ -25,11 +25,18 @@ constexpr std::array orders{
 constexpr std::array states{UplinkState::up, UplinkState::down, UplinkState::draining};
 
 struct RequestPrinter {
+    // A word of its own for what goes back: a daemon that does not know it must not just apply it.
     json operator()(const ApplyRequest& request) const {
-        return {{"command", request.only_plan ? "plan" : "up"},
-                {"file", request.file},
-                {"text", request.text}};
+        json document{{"command", request.only_plan ? "plan" : "up"},
+                      {"file", request.file},
+                      {"text", request.text}};
+        if (request.confirm != 0) {
+            document["command"] = "try";
+            document["seconds"] = request.confirm;
+        }
+        return document;
     }
+    json operator()(const ConfirmRequest&) const { return {{"command", "confirm"}}; }
     json operator()(const RemoveRequest&) const { return {{"command", "down"}}; }
     json operator()(const StatusRequest&) const { return {{"command", "status"}}; }
     json operator()(const UplinkRequest& request) const {
@@ -108,10 +115,24 @@ WatchedUplink watched_from(const json& value) {
             .health = {judgement_from(value.at("ipv4")), judgement_from(value.at("ipv6"))}};
 }
 
+uint32_t trial_of(const json& document) {
+    const auto seconds = document.at("seconds").get<int64_t>();
+    if (seconds < 1 || seconds > longest_trial) {
+        throw std::invalid_argument(fmt::format("no such time to confirm: {}", seconds));
+    }
+    return static_cast<uint32_t>(seconds);
+}
+
 Request request_from(const json& document) {
     const std::string command = document.at("command");
     if (command == "up" || command == "plan") {
         return ApplyRequest{document.at("file"), document.at("text"), command == "plan"};
+    }
+    if (command == "try") {
+        return ApplyRequest{document.at("file"), document.at("text"), false, trial_of(document)};
+    }
+    if (command == "confirm") {
+        return ConfirmRequest{};
     }
     if (command == "down") {
         return RemoveRequest{};
@@ -156,6 +177,12 @@ Result<T> parse(const std::string& text, Convert convert) {
 std::string up_summary(size_t uplinks, size_t changes) {
     return changes == 0 ? "nothing to do"
                         : fmt::format("up: {} uplinks, {} changes", uplinks, changes);
+}
+
+std::string trial_summary(uint32_t seconds) {
+    return fmt::format("in {} s it goes back to what was there before, unless `linkbal confirm` is "
+                       "run: try that in a new session",
+                       seconds);
 }
 
 void order(UplinkCondition& condition, const UplinkRequest& request) {

@@ -24,10 +24,14 @@ struct ApplyRequest {
     std::string file; // for messages
     std::string text;
     bool only_plan = false; // tells what it would do, and does not
+    uint32_t confirm = 0;   // seconds until it goes back unless it is confirmed; 0: it stays
     bool operator==(const ApplyRequest&) const = default;
 };
 struct RemoveRequest { // `linkbal down`: the daemon ends with it
     bool operator==(const RemoveRequest&) const = default;
+};
+struct ConfirmRequest { // `linkbal confirm`
+    bool operator==(const ConfirmRequest&) const = default;
 };
 struct StatusRequest {
     bool operator==(const StatusRequest&) const = default;
@@ -42,7 +46,8 @@ struct UplinkRequest {
 // What it asks for, as an input of the next decision.
 void order(UplinkCondition& condition, const UplinkRequest& request);
 
-using Request = std::variant<ApplyRequest, RemoveRequest, StatusRequest, UplinkRequest>;
+using Request =
+    std::variant<ApplyRequest, RemoveRequest, ConfirmRequest, StatusRequest, UplinkRequest>;
 
 // What the daemon knows of an uplink that nobody else can read.
 struct WatchedUplink {
@@ -63,8 +68,13 @@ struct Answer {
     bool operator==(const Answer&) const = default;
 };
 
+// How long a change may wait to be confirmed.
+inline constexpr uint32_t longest_trial = 3600; // seconds
+
 // What `linkbal up` says in the end, whoever has done it.
 std::string up_summary(size_t uplinks, size_t changes);
+// And `linkbal up --confirm`, while it waits.
+std::string trial_summary(uint32_t seconds);
 
 std::string print_request(const Request& request);
 Result<Request> parse_request(const std::string& text);

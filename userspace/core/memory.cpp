@@ -96,6 +96,57 @@ json all_to_json(const std::vector<T>& values) {
     return all;
 }
 
+json to_json(const ConfigSource& source) { return {{"file", source.file}, {"text", source.text}}; }
+
+ConfigSource source_from(const json& value) { return {value.at("file"), value.at("text")}; }
+
+json to_json(const FormerGateway& former) {
+    return {{"configuration", to_json(former.source)},
+            {"uplinks", all_to_json(former.uplinks)},
+            {"balance_table", former.balance_table},
+            {"sysctls", former.sysctls}};
+}
+
+FormerGateway former_from(const json& value) {
+    FormerGateway former{.source = source_from(value.at("configuration")),
+                         .uplinks = {},
+                         .balance_table = value.at("balance_table"),
+                         .sysctls = value.at("sysctls")};
+    for (const json& uplink : value.at("uplinks")) {
+        former.uplinks.push_back(uplink_from(uplink));
+    }
+    return former;
+}
+
+json to_json(const Unconfirmed& change) {
+    return {{"deadline_ms", change.deadline.count()},
+            {"text", change.text},
+            {"former", change.former ? to_json(*change.former) : json(nullptr)},
+            {"returning", change.returning}};
+}
+
+Unconfirmed unconfirmed_from(const json& value) {
+    const json& former = value.at("former");
+    return {.deadline = std::chrono::milliseconds(value.at("deadline_ms").get<int64_t>()),
+            .text = value.at("text"),
+            .former = former.is_null() ? std::nullopt : std::optional(former_from(former)),
+            .returning = value.at("returning")};
+}
+
+// What version 0.1 did not write yet is absent, what there is none of is null.
+template <typename Convert>
+auto optional_from(const json& document, const char* key, Convert convert)
+    -> std::optional<decltype(convert(document))> {
+    const auto found = document.find(key);
+    return found == document.end() || found->is_null() ? std::nullopt
+                                                       : std::optional(convert(*found));
+}
+
+template <typename T>
+json optional_to_json(const std::optional<T>& value) {
+    return value ? to_json(*value) : json(nullptr);
+}
+
 Memory memory_from(const json& document) {
     Memory memory;
     memory.network_namespace = document.at("network_namespace");
@@ -112,6 +163,9 @@ Memory memory_from(const json& document) {
         memory.refused_xdp.push_back(refused_from(refused));
     }
     memory.mounted_bpffs = document.at("mounted_bpffs");
+    memory.applied = optional_from(document, "configuration", source_from);
+    memory.unconfirmed = optional_from(document, "unconfirmed", unconfirmed_from);
+    memory.rejected = document.value("rejected", std::string());
     return memory;
 }
 
@@ -125,8 +179,12 @@ std::string print_memory(const Memory& memory) {
                         {"sysctls", memory.sysctls},
                         {"forwarding", all_to_json(memory.forwarding)},
                         {"refused_xdp", all_to_json(memory.refused_xdp)},
-                        {"mounted_bpffs", memory.mounted_bpffs}};
-    return document.dump(2) + "\n";
+                        {"mounted_bpffs", memory.mounted_bpffs},
+                        {"configuration", optional_to_json(memory.applied)},
+                        {"unconfirmed", optional_to_json(memory.unconfirmed)},
+                        {"rejected", memory.rejected}};
+    // What others have written may hold bytes that are no UTF-8.
+    return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 Result<Memory> parse_memory(const std::string& text) {

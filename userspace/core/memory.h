@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "core/address.h"
+#include "core/config.h"
 #include "core/forwarding.h"
 #include "util/result.h"
 
@@ -35,6 +37,24 @@ struct RememberedUplink {
     bool operator==(const RememberedUplink&) const = default;
 };
 
+// What was at work before a change that is not confirmed yet, and is to be at work again.
+struct FormerGateway {
+    ConfigSource source;
+    std::vector<RememberedUplink> uplinks; // their ids, tables and orders
+    uint32_t balance_table = 0;
+    std::vector<std::string> sysctls; // those that had been changed by then
+    bool operator==(const FormerGateway&) const = default;
+};
+
+// `linkbal up --confirm`: it goes back unless it is confirmed in time; core/confirmation.h.
+struct Unconfirmed {
+    std::chrono::milliseconds deadline{}; // of Clock, which begins with the machine, as /run does
+    std::string text;                     // of the configuration that is on trial
+    std::optional<FormerGateway> former;  // empty: there was nothing
+    bool returning = false;               // the time is over, or somebody has given up
+    bool operator==(const Unconfirmed&) const = default;
+};
+
 struct Memory {
     uint64_t network_namespace = 0; // inode number; 0: nothing has been applied yet
     std::vector<RememberedUplink> uplinks;
@@ -44,7 +64,10 @@ struct Memory {
     std::map<std::string, std::string> sysctls;
     std::vector<DeviceForwarding> forwarding{}; // how devices forward and why, for `status`
     std::vector<RefusedXdp> refused_xdp{};
-    bool mounted_bpffs = false; // by us, so `down` unmounts it if nobody else uses it
+    bool mounted_bpffs = false;            // by us, so `down` unmounts it if nobody else uses it
+    std::optional<ConfigSource> applied{}; // by the last `up`; empty: by a version that kept none
+    std::optional<Unconfirmed> unconfirmed{};
+    std::string rejected{}; // the text that nobody has confirmed, the last time that it went back
     bool operator==(const Memory&) const = default;
 };
 

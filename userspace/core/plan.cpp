@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 
+#include "core/confirmation.h"
 #include "linkbal/abi.h"
 
 namespace linkbal {
@@ -235,6 +236,19 @@ void plan_restoration(Plan& plan, const ActualState& actual, const Memory& memor
     }
 }
 
+// What an unconfirmed change has changed, and what was before does not ask for.
+void plan_return(Plan& plan, const ActualState& actual, const std::vector<Sysctl>& desired,
+                 const Memory& memory) {
+    Memory changed;
+    for (const std::string& key : sysctls_to_return(memory)) {
+        if (std::ranges::find(desired, key, &Sysctl::key) == desired.end()) {
+            changed.sysctls.emplace(key, memory.sysctls.at(key));
+        }
+    }
+    plan_restoration(plan, actual, changed, true);
+    plan_restoration(plan, actual, changed, false);
+}
+
 } // namespace
 
 Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& memory) {
@@ -266,6 +280,7 @@ Plan make_plan(const ActualState& actual, const Desired& desired, const Memory& 
     plan_buckets(plan, actual.datapath, state.datapath, BucketSwitch::late);
     plan_attachments(plan, actual.datapath, state.datapath);
     plan_sysctls(plan, actual, state.sysctls, true);
+    plan_return(plan, actual, state.sysctls, memory);
     remove_rules(plan, only_in_first(actual.rules, state.rules));
     append<RemoveRoute>(plan, routes.removed);
     plan_detachments(plan, actual.datapath, state.datapath);

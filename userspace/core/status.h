@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -55,10 +56,17 @@ struct FastPathStatus {
     std::vector<VerdictStatus> reasons{}; // why packets went the kernel's way
 };
 
+// A change that goes back unless it is confirmed.
+struct TrialStatus {
+    std::chrono::seconds left{}; // 0: it is over
+    bool waits = true;           // somebody keeps the time; else the next change takes it back
+};
+
 struct GatewayStatus {
     // "xdp", "tc", "classify", or "mixed" where devices differ; "down" where nothing is loaded.
     std::string datapath;
     bool daemon = false; // one is watching
+    std::optional<TrialStatus> trial{};
     std::vector<UplinkStatus> uplinks{};
     std::vector<DeviceForwarding> devices{};
     FastPathStatus fast_path{};

@@ -7,8 +7,8 @@
 #include <spdlog/spdlog.h>
 
 #include "core/config_file.h"
-#include "core/exit_status.h"
 #include "daemon/log.h"
+#include "daemon/refusal.h"
 #include "kernel/instance.h"
 
 namespace linkbal {
@@ -46,20 +46,6 @@ Leases::Scope lease_scope(const DatapathState& datapath, const Facts& facts) {
     return scope;
 }
 
-std::vector<std::string> lines_of(const Refusal& refusal) {
-    if (refusal.mistakes.empty()) {
-        return {"linkbal: " + refusal.error.message};
-    }
-    std::vector<std::string> lines;
-    std::ranges::transform(refusal.mistakes, std::back_inserter(lines), &ConfigError::str);
-    return lines;
-}
-
-Answer refused(const Refusal& refusal) {
-    return {.exit = refusal.mistakes.empty() ? exit_failed : exit_usage,
-            .errors = lines_of(refusal)};
-}
-
 } // namespace
 
 Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
@@ -77,6 +63,7 @@ Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
                      }}),
       deaths_(context_, options_.instance),
       leases_(context_, Datapath(options_.instance).directory(), reconciler_.route_port()),
+      trial_(context_, options_.instance, [this] { go_back(); }),
       signals_(context_, SIGINT, SIGTERM, SIGHUP), timer_(context_), retry_(first_retry) {}
 
 std::optional<UplinkConfig> Daemon::config_of(const std::string& uplink) const {
@@ -113,8 +100,12 @@ Status Daemon::open() {
 
 tl::expected<void, Refusal> Daemon::run() {
     const auto opened = open();
-    const auto memory = opened ? reconciler_.memory() : tl::unexpected(opened.error());
+    const auto found = opened ? find_trial() : tl::unexpected(opened.error());
+    const auto memory = found ? reconciler_.memory() : tl::unexpected(found.error());
     if (!memory) {
+        if (opened) {
+            (void)end();
+        }
         return tl::unexpected(Refusal{.mistakes = {}, .error = memory.error()});
     }
     const bool takes_over = !memory->uplinks.empty();
@@ -127,6 +118,9 @@ tl::expected<void, Refusal> Daemon::run() {
     if (!first) {
         (void)end();
         return tl::unexpected(first.error());
+    }
+    if (memory->unconfirmed) {
+        (void)trial_.returned();
     }
     log_event(spdlog::level::info, takes_over ? "took over" : "set up",
               {{"instance", options_.instance}});
@@ -162,6 +156,8 @@ void Daemon::on_signal(int signal) {
     }
     if (options_.down_on_exit) {
         removal_ = reconciler_.remove();
+    } else if (trial_.waits()) {
+        (void)go_back();
     }
     stop();
 }
@@ -175,6 +171,11 @@ void Daemon::stop() {
 
 void Daemon::reload() {
     ServiceManager::reloading();
+    if (const auto words = trial_.words()) {
+        spdlog::error("not reloaded: {}", *words);
+        ServiceManager::ready(*words);
+        return;
+    }
     const auto config = load_config(options_.file);
     const auto applied =
         config ? change_to(*config, options_.file)
@@ -253,9 +254,10 @@ Daemon::Outcome Daemon::pass_with(Reconciler::Occasion occasion, const UplinkReq
 }
 
 // All goes well, or the configuration before goes on.
-Daemon::Outcome Daemon::change_to(const Config& config, const std::string& file) {
+Daemon::Outcome Daemon::change_to(const Config& config, const std::string& file,
+                                  Reconciler::Occasion occasion) {
     links_.configure(config);
-    auto done = reconciler_.pass(Reconciler::Occasion::request, config, file, judge());
+    auto done = reconciler_.pass(occasion, config, file, judge());
     if (!done) {
         links_.configure(config_);
         look(Urgency::at_once);
@@ -297,74 +299,6 @@ void Daemon::tell(const LinkChange& change) {
     } else if (change.event == LinkEvent::down) {
         bring_up_.on_down(change.link.uplink);
     }
-}
-
-Answer Daemon::answer(const Request& request) {
-    if (removed_) {
-        return {.exit = exit_failed, .errors = {"linkbal: the daemon is just ending"}};
-    }
-    if (const auto* up = std::get_if<ApplyRequest>(&request)) {
-        return apply(*up);
-    }
-    if (const auto* order = std::get_if<UplinkRequest>(&request)) {
-        return obey(*order);
-    }
-    if (std::holds_alternative<RemoveRequest>(request)) {
-        return remove();
-    }
-    return {.uplinks = links_.status()};
-}
-
-Answer Daemon::apply(const ApplyRequest& request) {
-    const auto config = accept_config(request.text, request.file);
-    if (!config) {
-        return refused({.mistakes = config.error(), .error = {}});
-    }
-    if (request.only_plan) {
-        return plan(*config, request.file);
-    }
-    const auto done = change_to(*config, request.file);
-    if (!done) {
-        return refused(done.error());
-    }
-    const auto summary = up_summary(done->desired.uplinks.size(), done->actions.size());
-    return {.output = {summary}, .actions = done->actions};
-}
-
-Answer Daemon::plan(const Config& config, const std::string& file) {
-    const auto planned = reconciler_.preview(config, file, judge());
-    return planned ? Answer{.actions = planned->actions} : refused(planned.error());
-}
-
-Answer Daemon::remove() {
-    const auto removed = reconciler_.remove();
-    if (!removed) {
-        return refused({.mistakes = {}, .error = removed.error()});
-    }
-    removed_ = true;
-    // After the answer has been sent.
-    asio::post(context_, [this] {
-        spdlog::info("removed by `linkbal down`");
-        stop();
-    });
-    return {.output = {*removed ? "down" : "nothing to do"}};
-}
-
-Answer Daemon::obey(const UplinkRequest& order) {
-    if (!config_of(order.uplink)) {
-        return {.exit = exit_usage,
-                .errors = {fmt::format("linkbal: there is no uplink {}", order.uplink)}};
-    }
-    const auto done = pass_with(Reconciler::Occasion::request, &order);
-    if (!done) {
-        return refused(done.error());
-    }
-    if (order.order == UplinkRequest::Order::weight) {
-        if (const auto change = links_.weight_change(order.uplink)) {
-            tell(*change);
-        }
-    }
-    return {.actions = done->actions};
 }
 
 } // namespace linkbal

@@ -21,6 +21,7 @@
 #include "daemon/links.h"
 #include "daemon/reconciler.h"
 #include "daemon/service.h"
+#include "daemon/trial.h"
 #include "util/clock.h"
 #include "util/lock_file.h"
 
@@ -55,7 +56,11 @@ class Daemon {
     void pass_at(Time when);
     void pass();
     Outcome pass_with(Reconciler::Occasion occasion, const UplinkRequest* request = nullptr);
-    Outcome change_to(const Config& config, const std::string& file);
+    Outcome change_to(const Config& config, const std::string& file,
+                      Reconciler::Occasion occasion = Reconciler::Occasion::request);
+    Status find_trial();
+    Status take_back(const Unconfirmed& change);
+    bool go_back();
     [[nodiscard]] Reconciler::Judge judge(const UplinkRequest* request = nullptr);
     void settle(const Reconciler::Pass& pass);
     void tell(const LinkChange& change);
@@ -63,6 +68,9 @@ class Daemon {
 
     Answer answer(const Request& request);
     Answer apply(const ApplyRequest& request);
+    Answer apply(const Config& config, const ApplyRequest& request);
+    Answer apply_on_trial(const Config& config, const ApplyRequest& request);
+    Answer confirm();
     Answer plan(const Config& config, const std::string& file);
     Answer remove();
     Answer obey(const UplinkRequest& order);
@@ -78,6 +86,7 @@ class Daemon {
     BringUpOrder bring_up_;
     Deaths deaths_;
     Leases leases_;
+    Trial trial_;
     asio::signal_set signals_;
     asio::steady_timer timer_; // of the next pass
     Time next_pass_ = Time::max();

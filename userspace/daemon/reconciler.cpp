@@ -101,7 +101,7 @@ tl::expected<Reconciler::Pass, Refusal> Reconciler::pass(Occasion occasion, cons
                                                          const Judge& judge) {
     // What is routine can wait for whoever is at work; a request waits itself, and so does the first
     // pass, on which it depends if there is a daemon at all.
-    const bool waits = occasion == Occasion::request || !applied_;
+    const bool waits = occasion != Occasion::routine || !applied_;
     const auto lock =
         InstanceLock::acquire(gateway_.instance(), waits ? lock_patience : std::chrono::seconds(0));
     if (!lock) {

@@ -31,6 +31,7 @@ class Reconciler {
         routine, // something may have changed
         request, // somebody asks for it: the configuration is held against the machine, and there is
                  // no limit to repairs
+        going_back, // to what was at work before: no limit to repairs either, and nothing may refuse it
     };
     // From what is seen to what is known of the links.
     using Judge = std::function<Conditions(const Facts&)>;

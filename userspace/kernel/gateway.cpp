@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 
 #include "core/config_check.h"
+#include "core/confirmation.h"
 #include "kernel/applier.h"
 #include "kernel/bpffs.h"
 #include "kernel/expedited_rcu.h"
@@ -109,9 +110,19 @@ void add_abilities_of(const std::optional<ActualDatapath>& datapath, DatapathAbi
     }
 }
 
-bool differs(const Memory& memory, const Desired& desired) {
+bool differs(const Memory& memory, const Desired& desired, const ConfigSource& source) {
     return memory.uplinks != remembered(desired.uplinks) || memory.families != desired.families ||
-           memory.forwarding != desired.forwarding;
+           memory.forwarding != desired.forwarding || memory.applied != source;
+}
+
+std::vector<std::string> keys_of_interest(const std::vector<Sysctl>& desired,
+                                          const Memory& memory) {
+    auto keys = keys_of(desired);
+    std::ranges::move(sysctls_to_return(memory), std::back_inserter(keys));
+    std::ranges::sort(keys);
+    const auto repeated = std::ranges::unique(keys);
+    keys.erase(repeated.begin(), repeated.end());
+    return keys;
 }
 
 } // namespace
@@ -213,8 +224,8 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
     if (!match) {
         return tl::unexpected(match.error());
     }
-    const auto actual =
-        actual_state(seen, *std::move(datapath), *match, keys_of(desired->state.sysctls));
+    const auto actual = actual_state(seen, *std::move(datapath), *match,
+                                     keys_of_interest(desired->state.sysctls, *considered));
     if (!actual) {
         return tl::unexpected(actual.error());
     }
@@ -226,12 +237,13 @@ Result<Preparation> Gateway::compare_with(const Config& config, const Observatio
                       std::back_inserter(warnings));
     NotationContext notation = notation_context(instance_, desired->state);
     const bool to_remember =
-        differs(*memory, *desired) || memory->refused_xdp != considered->refused_xdp;
+        differs(*memory, *desired, config.source) || memory->refused_xdp != considered->refused_xdp;
     return Preparation{.memory = *std::move(memory),
                        .desired = *std::move(desired),
                        .plan = std::move(plan),
                        .refused_xdp = considered->refused_xdp,
                        .to_remember = to_remember,
+                       .source = config.source,
                        .notation = std::move(notation),
                        .warnings = std::move(warnings)};
 }
@@ -302,6 +314,10 @@ Status Gateway::apply(const Preparation& preparation, const Progress& progress) 
         return tl::unexpected(here ? interfaces.error() : here.error());
     }
     Memory memory = journal(preparation.memory, preparation.desired, preparation.plan, *here);
+    memory.applied = preparation.source;
+    if (memory.rejected == preparation.source.text) {
+        memory.rejected.clear(); // somebody has asked for it after all
+    }
     if (const auto written = write_memory(instance_, memory); !written) {
         return written;
     }

@@ -32,6 +32,7 @@ struct Preparation {
     Plan plan;
     std::vector<RefusedXdp> refused_xdp; // by devices that are there
     bool to_remember = false;            // something that changes nothing in the kernel
+    ConfigSource source;                 // of the configuration that it is for
     NotationContext notation;
     std::vector<std::string> warnings; // a line each
 };

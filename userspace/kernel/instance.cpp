@@ -8,10 +8,13 @@
 #include <string_view>
 #include <system_error>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/table_names.h"
+#include "util/fd.h"
 #include "util/file.h"
 
 namespace linkbal {
@@ -24,11 +27,12 @@ fs::path directory_of(const std::string& instance) { return fs::path("/run") / i
 fs::path memory_path(const std::string& instance) { return directory_of(instance) / "state.json"; }
 fs::path lock_path(const std::string& instance) { return directory_of(instance) / "lock"; }
 fs::path daemon_path(const std::string& instance) { return directory_of(instance) / "daemon"; }
+fs::path waiting_path(const std::string& instance) { return directory_of(instance) / "waiting"; }
 
 // The first entry of the directory that is not ours; empty: there is none, or no directory.
 std::string foreign_entry(const fs::path& directory) {
-    constexpr std::array<std::string_view, 5> ours{"state.json", "state.json.new", "lock", "daemon",
-                                                   "control"};
+    constexpr std::array<std::string_view, 6> ours{"state.json", "state.json.new", "lock",
+                                                   "daemon",     "control",        "waiting"};
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(directory, ignored)) {
         const std::string name = entry.path().filename();
@@ -67,14 +71,16 @@ std::string holder(const fs::path& lock) {
                                   : "another process";
 }
 
-// A daemon that was killed leaves its socket and the file of its lock.
-void discard_dead_daemon(const std::string& instance) {
+// A process that was killed leaves the file of its lock, and a daemon its socket.
+void discard_dead(const fs::path& lock, const fs::path& socket = {}) {
     std::error_code ignored;
-    if (!fs::exists(daemon_path(instance), ignored)) {
+    if (!fs::exists(lock, ignored)) {
         return;
     }
-    if (auto dead = LockFile::acquire(daemon_path(instance), std::chrono::milliseconds(0))) {
-        fs::remove(control_path(instance), ignored);
+    if (auto dead = LockFile::acquire(lock, std::chrono::milliseconds(0))) {
+        if (!socket.empty()) {
+            fs::remove(socket, ignored);
+        }
         dead->remove();
     }
 }
@@ -82,7 +88,8 @@ void discard_dead_daemon(const std::string& instance) {
 // What a process that was killed was about to write. Nobody else writes while we hold the lock.
 void discard_unfinished(const std::string& instance) {
     std::error_code ignored;
-    discard_dead_daemon(instance);
+    discard_dead(daemon_path(instance), control_path(instance));
+    discard_dead(waiting_path(instance));
     fs::remove(unfinished_path(memory_path(instance)), ignored);
     discard_unfinished_table_names(instance);
 }
@@ -129,6 +136,22 @@ Result<LockFile> lock_for_daemon(const std::string& instance) {
     return file;
 }
 
+Result<LockFile> lock_for_waiting(const std::string& instance) {
+    auto file = LockFile::acquire(waiting_path(instance), std::chrono::milliseconds(2000));
+    if (file) {
+        (void)file->write(fmt::format("{}\n", ::getpid()));
+    }
+    return file;
+}
+
+std::optional<std::string> waiting_process(const std::string& instance) {
+    const Fd file(::open(waiting_path(instance).c_str(), O_RDONLY | O_CLOEXEC));
+    const bool held = file && ::flock(file.get(), LOCK_SH | LOCK_NB) != 0;
+    return held ? std::optional(holder(waiting_path(instance))) : std::nullopt;
+}
+
+std::string run_directory(const std::string& instance) { return directory_of(instance).string(); }
+
 std::string control_path(const std::string& instance) {
     return (directory_of(instance) / "control").string();
 }
@@ -150,7 +173,9 @@ Result<Memory> read_memory(const std::string& instance) {
 }
 
 Status write_memory(const std::string& instance, const Memory& memory) {
-    return write_file_atomically(memory_path(instance), print_memory(memory));
+    // It has the text of a configuration, in which commands may be given passwords.
+    constexpr mode_t for_root = 0600;
+    return write_file_atomically(memory_path(instance), print_memory(memory), for_root);
 }
 
 Status remove_memory(const std::string& instance) {

@@ -39,6 +39,14 @@ class InstanceLock {
 // One daemon at a time for an instance, for as long as it runs. Error: the process that has it.
 Result<LockFile> lock_for_daemon(const std::string& instance);
 
+// Whoever waits without a daemon for a change to be confirmed has this, for as long as it waits.
+Result<LockFile> lock_for_waiting(const std::string& instance);
+// That process, for people; empty: nobody waits, or a daemon does.
+std::optional<std::string> waiting_process(const std::string& instance);
+
+// Where changes of what is remembered can be seen: a file that comes there, or one that goes.
+std::string run_directory(const std::string& instance);
+
 // Where a running daemon takes requests (core/control.h): a stream socket of the file system.
 std::string control_path(const std::string& instance);
 

@@ -10,12 +10,6 @@
 
 namespace linkbal {
 
-namespace {
-
-constexpr mode_t file_mode = 0644;
-
-} // namespace
-
 // A write that stops short, as on a file system that is full, says why when it is tried again.
 bool write_all(const Fd& file, std::string_view content) {
     while (!content.empty()) {
@@ -52,16 +46,17 @@ std::filesystem::path unfinished_path(const std::filesystem::path& path) {
     return path.string() + ".new";
 }
 
-Status write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+Status write_file_atomically(const std::filesystem::path& path, std::string_view content,
+                             mode_t mode) {
     const std::string temporary = unfinished_path(path).string();
     ::unlink(temporary.c_str());
-    const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
+    const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file) {
         return fail_errno(errno, fmt::format("create {}", temporary));
     }
     // The data before the name: else a crash leaves an empty file under it. Free on tmpfs.
-    if (!write_all(file, content) || ::fchmod(file.get(), file_mode) != 0 ||
-        ::fsync(file.get()) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
+    if (!write_all(file, content) || ::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0 ||
+        ::rename(temporary.c_str(), path.c_str()) != 0) {
         const int code = errno;
         ::unlink(temporary.c_str());
         return fail_errno(code, fmt::format("write {}", path.string()));
