@@ -108,6 +108,10 @@ class Lab:
                 self.shape(uplink, speed)
         self.serve(self.internet, *SERVERS4, *(SERVERS6 if self.ipv6 else ()))
 
+    def add_namespace(self, role):
+        """One more, which ends with the lab."""
+        return self._namespace(role)
+
     def _namespace(self, role):
         space = Namespace(f"{self.instance}-{role}")
         self.namespaces.append(space)
