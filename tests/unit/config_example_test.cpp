@@ -2,9 +2,14 @@
 // What the documentation shows, the program takes.
 #include <fstream>
 #include <iterator>
+#include <regex>
+
+#include <fmt/format.h>
 
 #include "config_cases.h"
 #include "core/config_check.h"
+#include "core/services.h"
+#include "core/tracking_helpers.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -43,6 +48,20 @@ TEST_CASE("config example: the two links of the how-to") {
     CHECK(config->uplinks[1].gateway == IpAddress::parse("192.168.2.1"));
     CHECK(config->balance.table == 30U);
     CHECK(config->balance.table_name == "velox");
+}
+
+TEST_CASE("config example: what is commented out is right too") {
+    const std::regex commented("(^|\n)# (?=[a-z0-9_]+ = |\\[)");
+    const auto text =
+        std::regex_replace(contents(docs + "/examples/linkbal.toml"), commented, "$1");
+    const Config config = good_config(text);
+    CHECK(lines_of(check_config(config, "f.toml")).empty());
+    REQUIRE(config.firewall);
+    CHECK(config.firewall->allow.size() == 1);
+    CHECK(config.forwards.size() == 1);
+    CHECK(config.helpers.size() == 3);
+    CHECK(config.balance.cache);
+    CHECK_FALSE(config.hooks.on_change.empty());
 }
 
 TEST_CASE("config example: two links and how they are judged") {
@@ -90,7 +109,7 @@ up_after = 5
 
 TEST_CASE("config example: those of the manual page") {
     const auto examples = displays(contents(docs + "/linkbal.toml.5"));
-    REQUIRE(examples.size() == 3);
+    REQUIRE(examples.size() == 4);
     for (const auto& text : examples) {
         const Config config = good_config(text);
         CHECK(config.uplinks.size() >= 2);
@@ -108,16 +127,78 @@ TEST_CASE("config example: the one of the README") {
 
 TEST_CASE("config example: the manual page has every key") {
     const auto page = contents(docs + "/linkbal.toml.5");
-    for (const std::string key :
-         {"interfaces", "networks",        "name",      "interface",     "gateway",  "gateway6",
-          "table",      "weight",          "tier",      "table_name",    "hash",     "datapath",
-          "attach",     "default_uplink",  "mark_mask", "rule_priority", "bring_up", "log_in",
-          "test",       "command_timeout", "probe",     "targets",       "interval", "timeout",
-          "down_after", "up_after",        "quorum",    "window",        "max_loss", "max_latency",
-          "max_jitter", "query",           "status",    "passive",       "all_down", "on_return",
-          "reset",      "on_change",       "cache"}) {
+    for (const std::string key : {"interfaces",
+                                  "networks",
+                                  "name",
+                                  "interface",
+                                  "gateway",
+                                  "gateway6",
+                                  "table",
+                                  "weight",
+                                  "tier",
+                                  "table_name",
+                                  "hash",
+                                  "datapath",
+                                  "attach",
+                                  "default_uplink",
+                                  "mark_mask",
+                                  "rule_priority",
+                                  "bring_up",
+                                  "log_in",
+                                  "test",
+                                  "command_timeout",
+                                  "probe",
+                                  "targets",
+                                  "interval",
+                                  "timeout",
+                                  "down_after",
+                                  "up_after",
+                                  "quorum",
+                                  "window",
+                                  "max_loss",
+                                  "max_latency",
+                                  "max_jitter",
+                                  "query",
+                                  "status",
+                                  "passive",
+                                  "all_down",
+                                  "on_return",
+                                  "reset",
+                                  "on_change",
+                                  "cache",
+                                  "mss",
+                                  "ping",
+                                  "dns_servers",
+                                  "expected_sources",
+                                  "log",
+                                  "log_prefix",
+                                  "service",
+                                  "from",
+                                  "rate",
+                                  "protocol",
+                                  "port",
+                                  "to",
+                                  "uplinks",
+                                  "hairpin"}) {
         INFO(key);
         CHECK(page.find("\n.It Ic " + key + " No = ") != std::string::npos);
+    }
+}
+
+TEST_CASE("config example: the manual page has every service and helper") {
+    const auto page = contents(docs + "/linkbal.toml.5");
+    for (const Service& service : known_services()) {
+        std::vector<std::string> ports;
+        std::ranges::transform(service.ports, std::back_inserter(ports), service_text);
+        const auto entry = fmt::format("\n.It Cm {}\n{}\n", service.name, fmt::join(ports, ", "));
+        INFO(entry);
+        CHECK(page.find(entry) != std::string::npos);
+    }
+    for (const TrackingHelper& helper : tracking_helpers) {
+        const std::regex entry(fmt::format("\n\\.It Ic {} No = .*\n.*\\b{}/{}\\b", helper.key,
+                                           helper.port, transport_name(helper.transport)));
+        INFO(helper.key);
+        CHECK(std::regex_search(page, entry));
     }
 }
 

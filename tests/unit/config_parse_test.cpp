@@ -60,11 +60,11 @@ TEST_CASE("config: unknown keys, with a guess where there is one") {
         uplink("  Weight = 1\n", {"6:3: unknown key \"Weight\", did you mean weight?"}),
         uplink("speed = true\n", {"6:1: unknown key \"speed\", expected one of name, interface, "
                                   "gateway, gateway6, table, weight, tier, bring_up, log_in, test, "
-                                  "command_timeout, health"}),
+                                  "command_timeout, mss, health"}),
         uplink("[uplnk]\n", {"6:2: unknown key \"uplnk\", did you mean uplink?"}),
         uplink("[metrics]\n",
                {"6:2: unknown key \"metrics\", expected one of lan, health, uplink, balance, "
-                "failover, hooks"}),
+                "failover, hooks, firewall, forward, helpers"}),
         balance("mask = 1\n[balance.hash2]\n", {"7:1: unknown key \"mask\", expected one of table, "
                                                 "table_name, hash, datapath, cache, attach, "
                                                 "default_uplink, mark_mask, rule_priority",
@@ -74,7 +74,7 @@ TEST_CASE("config: unknown keys, with a guess where there is one") {
         uplink("\"\\u001b[2J\" = 1\n",
                {"6:1: unknown key \"\\x1b[2J\", expected one of name, interface, "
                 "gateway, gateway6, table, weight, tier, bring_up, log_in, test, "
-                "command_timeout, health"}),
+                "command_timeout, mss, health"}),
     });
 }
 
@@ -200,6 +200,26 @@ TEST_CASE("config: mistakes in [[uplink]]") {
     for (const uint32_t table : {1U, 252U, 256U, 2147483647U}) {
         CHECK(good_config(least + "table = " + std::to_string(table)).uplinks[0].table == table);
     }
+}
+
+TEST_CASE("config: the largest segment of an uplink") {
+    const std::string rule =
+        "6:7: mss: expected \"auto\", \"off\" or an integer from 536 to 9000, ";
+    check_cases({
+        uplink("mss = 535\n", {rule + "found 535"}),
+        uplink("mss = 9001\n", {rule + "found 9001"}),
+        uplink("mss = \"1452\"\n", {rule + "found \"1452\""}),
+        uplink("mss = \"pmtu\"\n", {rule + "found \"pmtu\""}),
+        uplink("mss = false\n", {rule + "found false"}),
+    });
+    const auto read = [](const std::string& lines) {
+        return good_config(least + lines).uplinks.at(0).mss;
+    };
+    CHECK(read("") == MssConfig{MssConfig::Mode::automatic, 0});
+    CHECK(read("mss = \"auto\"\n") == MssConfig{MssConfig::Mode::automatic, 0});
+    CHECK(read("mss = \"off\"\n") == MssConfig{MssConfig::Mode::off, 0});
+    CHECK(read("mss = 536\n") == MssConfig{MssConfig::Mode::fixed, 536});
+    CHECK(read("mss = 9000\n") == MssConfig{MssConfig::Mode::fixed, 9000});
 }
 
 TEST_CASE("config: mistakes in [balance]") {

@@ -18,6 +18,7 @@ table = 10
 weight = 3
 bring_up = ["/sbin/ip", "link"]
 command_timeout = "5s"
+mss = 1452
 [uplink.health]
 probe = "http"
 targets = ["http://[2001:db8::1]:81/a", "http://192.0.2.1"]
@@ -43,6 +44,30 @@ all_down = "unreachable"
 reset = true
 [hooks]
 on_change = ["/bin/x"]
+[firewall]
+ping = ["lan", "uplinks"]
+dns_servers = ["192.0.2.53", "2001:db8::53"]
+expected_sources = ["10.0.0.0/8"]
+log = ["fragments", "input"]
+log_prefix = "gate"
+[[firewall.allow]]
+service = ["ssh", "8443/tcp", "5000-5010/udp"]
+from = ["lan", "203.0.113.0/24"]
+rate = "10/minute"
+[[forward]]
+name = "camera"
+protocol = ["tcp", "udp"]
+port = "8000-8010"
+to = "192.168.0.10:80"
+uplinks = ["velox1"]
+from = ["198.51.100.0/24"]
+hairpin = false
+[[forward]]
+port = 443
+to = "[2001:db8::10]:8443"
+[helpers]
+ftp = [21, 2121]
+sip = true
 )";
 
 // Returns whether the answer was of the promised form.

@@ -8,6 +8,7 @@
 
 #include <linkbal/abi.h>
 
+#include "core/config_check_firewall.h"
 #include "core/config_check_health.h"
 #include "core/config_findings.h"
 
@@ -157,6 +158,7 @@ std::vector<ConfigError> check_config(const Config& config, std::string_view fil
     check_gateways(config, findings);
     check_default_uplink(config, findings);
     check_health(config, findings);
+    check_firewall(config, findings);
     return std::move(findings).take();
 }
 

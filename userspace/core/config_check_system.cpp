@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/config_check.h"
+#include "core/config_check_firewall.h"
 #include "core/config_check_health.h"
 #include "core/config_findings.h"
 
@@ -140,16 +141,6 @@ std::vector<Prefix> reachable(const Interface& interface, Family family, const F
     const auto rest = std::ranges::unique(networks);
     networks.erase(rest.begin(), rest.end());
     return networks;
-}
-
-// The interface that has the address, if it is one of this machine's own.
-const Interface* owner_of(const IpAddress& address, const Facts& facts) {
-    const auto has = [&](const Interface& interface) {
-        return std::ranges::find(interface.addresses, address, &InterfaceAddress::address) !=
-               interface.addresses.end();
-    };
-    const auto owner = std::ranges::find_if(facts.interfaces, has);
-    return owner == facts.interfaces.end() ? nullptr : &*owner;
 }
 
 std::string describe_reach(const Interface& interface, Family family,
@@ -354,6 +345,7 @@ std::vector<ConfigError> check_system(const Config& config, const Facts& facts,
     if (!watched) {
         check_interfaces(config, facts, findings);
         check_gateways(config, facts, findings);
+        check_firewall_here(config, facts, findings);
     }
     if (!watched || !config.lan.networks.empty()) {
         check_networks(config, facts, findings);

@@ -8,6 +8,8 @@
 #include <sstream>
 
 #include "core/config_check.h"
+#include "core/config_firewall.h"
+#include "core/config_firewall_values.h"
 #include "core/config_health.h"
 #include "core/config_values.h"
 #include "core/toml_reader.h"
@@ -67,6 +69,7 @@ void read_uplink(TableReader& table, const HealthDefaults& health, UplinkConfig&
     table.list("log_in", uplink.log_in, command_words());
     table.list("test", uplink.test, command_words());
     table.optional("command_timeout", uplink.command_timeout, duration(100ms, 1h));
+    table.optional("mss", uplink.mss, segment_size());
     auto own_health = table.section("health");
     uplink.health = own_health ? read_health(*own_health, health).values : health.values;
     table.reject_unknown();
@@ -123,6 +126,7 @@ void read_root(TableReader& root, Config& config) {
     if (auto hooks = root.section("hooks")) {
         read_hooks(*hooks, config.hooks);
     }
+    read_filtering(root, config);
     root.not_yet("rule", no_rules);
     root.reject_unknown();
 }

@@ -2,9 +2,9 @@
 #include "core/config_target.h"
 
 #include <array>
-#include <charconv>
 
 #include "core/config_values.h"
+#include "core/host_port.h"
 
 namespace linkbal {
 
@@ -34,39 +34,6 @@ std::string_view spelling(ProbeKind kind) {
 constexpr auto no_names =
     "a name would have to be resolved through the very link that is being judged"sv;
 
-// What stands before the path of a URL.
-struct Place {
-    std::string_view host;
-    std::optional<std::string_view> port;
-    bool bracketed = false;
-};
-
-std::optional<Place> split(std::string_view text) {
-    if (!text.starts_with('[')) {
-        const size_t colon = text.find(':');
-        return colon == std::string_view::npos
-                   ? Place{text, {}}
-                   : Place{text.substr(0, colon), text.substr(colon + 1)};
-    }
-    const size_t end = text.find(']');
-    if (end == std::string_view::npos) {
-        return std::nullopt;
-    }
-    const auto host = text.substr(1, end - 1);
-    const auto rest = text.substr(end + 1);
-    if (rest.empty()) {
-        return Place{host, {}, true};
-    }
-    return rest.starts_with(':') ? std::optional(Place{host, rest.substr(1), true}) : std::nullopt;
-}
-
-std::optional<uint16_t> parse_port(std::string_view text) {
-    uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    const bool whole = error == std::errc{} && end == text.data() + text.size();
-    return whole && port != 0 ? std::optional(port) : std::nullopt;
-}
-
 // 0 is right for icmp, which has no ports.
 std::optional<uint16_t> port_of(ProbeKind kind, const std::optional<std::string_view>& text) {
     switch (kind) {
@@ -81,7 +48,7 @@ std::optional<uint16_t> port_of(ProbeKind kind, const std::optional<std::string_
     }
 }
 
-bool is_name(const Place& place) {
+bool is_name(const HostPort& place) {
     return !place.bracketed && place.host != "gateway" && is_domain_name(place.host) &&
            place.host.find_first_not_of("0123456789.") != std::string_view::npos &&
            place.port.value_or("").find_first_not_of("0123456789") == std::string_view::npos;
@@ -93,7 +60,7 @@ std::optional<ProbeTarget> parse_place(ProbeKind kind, std::string_view text) {
         address && is_unicast(*address) && (kind == ProbeKind::icmp || kind == ProbeKind::dns)) {
         return ProbeTarget{address, port_of(kind, {}).value_or(0), ""};
     }
-    const auto place = split(text);
+    const auto place = split_host_port(text);
     const auto port = place ? port_of(kind, place->port) : std::nullopt;
     if (!port || (place->bracketed && kind == ProbeKind::icmp)) {
         return std::nullopt;
@@ -145,7 +112,7 @@ Parsed<ProbeTarget> parse_target(ProbeKind kind, std::string_view expected,
         target->path = std::move(*path);
         return *target;
     }
-    const auto place = split(text);
+    const auto place = split_host_port(text);
     return place && is_name(*place) ? refuse(no_names) : mismatch(expected, node);
 }
 

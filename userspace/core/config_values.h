@@ -47,6 +47,31 @@ namespace linkbal {
 // The words of a command line, to be used for one list: the first word is the program.
 [[nodiscard]] ValueKind<std::string> command_words();
 
+// Of the values of one list, none may be in conflict with an earlier one: be the same, unless
+// `conflict` says otherwise.
+template <typename T, typename Conflict = std::equal_to<T>>
+ValueKind<T> each_once(const ValueKind<T>& kind, Conflict conflict = {}) {
+    using Earlier = std::vector<std::pair<T, std::string>>;
+    return {kind.expected,
+            [parse = kind.parse, conflict,
+             earlier = Earlier{}](const toml::node& node) mutable -> Parsed<T> {
+                auto value = parse(node);
+                const auto conflicts = [&](const auto& other) {
+                    return conflict(other.first, *value);
+                };
+                if (!value) {
+                    return value;
+                }
+                if (const auto other = std::ranges::find_if(earlier, conflicts);
+                    other != earlier.end()) {
+                    return tl::unexpected(fmt::format("expected each only once, found {} beside {}",
+                                                      describe(node), other->second));
+                }
+                earlier.emplace_back(*value, describe(node));
+                return value;
+            }};
+}
+
 // What kinds are made of: a string without blanks and control characters, an address that one
 // host can have, and letters, digits, "-" and "_" in labels of 1 to 63 bytes, or ".".
 [[nodiscard]] std::optional<std::string> plain_text(const toml::node& node);

@@ -20,6 +20,15 @@ std::vector<InterfaceAddress> global_addresses(const Interface& interface, Famil
     return addresses;
 }
 
+const Interface* owner_of(const IpAddress& address, const Facts& facts) {
+    const auto has = [&](const Interface& interface) {
+        return std::ranges::find(interface.addresses, address, &InterfaceAddress::address) !=
+               interface.addresses.end();
+    };
+    const auto owner = std::ranges::find_if(facts.interfaces, has);
+    return owner == facts.interfaces.end() ? nullptr : &*owner;
+}
+
 bool has_default_through(const Facts& facts, Family family, std::string_view device) {
     return std::ranges::any_of(facts.foreign_routes, [&](const Route& route) {
         return route.table == main_table && route.destination == Prefix::any(family) &&

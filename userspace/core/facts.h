@@ -66,6 +66,9 @@ struct Facts {
 // Those that are not of link scope.
 std::vector<InterfaceAddress> global_addresses(const Interface& interface, Family family);
 
+// The interface that has the address, if it is one of this machine's own.
+const Interface* owner_of(const IpAddress& address, const Facts& facts);
+
 // A default route in main that leads through `device` and is not ours.
 bool has_default_through(const Facts& facts, Family family, std::string_view device);
 

@@ -32,7 +32,7 @@ struct ServicePorts {
 struct Origins {
     bool lan = false;
     bool uplinks = false;
-    std::vector<Prefix> networks;
+    std::vector<Prefix> networks{};
     [[nodiscard]] bool nobody() const { return !lan && !uplinks && networks.empty(); }
     bool operator==(const Origins&) const = default;
 };

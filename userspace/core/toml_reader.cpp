@@ -72,7 +72,7 @@ std::optional<TableReader> TableReader::section(std::string_view key) {
 
 std::vector<TableReader> TableReader::sections(std::string_view key) {
     const toml::node* node = take(key);
-    const auto expected = fmt::format("[[{}]] sections", key);
+    const auto expected = fmt::format("[[{}]] sections", without_indexes(path_of(key)));
     const toml::array* array = node != nullptr ? elements(*node, key, expected) : nullptr;
     std::vector<TableReader> readers;
     for (size_t i = 0; array != nullptr && i < array->size(); ++i) {
@@ -87,6 +87,11 @@ std::vector<TableReader> TableReader::sections(std::string_view key) {
         }
     }
     return readers;
+}
+
+bool TableReader::is_array(std::string_view key) const {
+    const toml::node* node = table_->get(key);
+    return node != nullptr && node->is_array();
 }
 
 void TableReader::not_yet(std::string_view key, std::string_view reason) {
@@ -128,9 +133,9 @@ const toml::node* TableReader::take(std::string_view key) {
 }
 
 const toml::array* TableReader::elements(const toml::node& node, std::string_view key,
-                                         std::string_view expected) {
+                                         std::string_view expected, size_t least) {
     const toml::array* array = node.as_array();
-    if (array == nullptr || array->empty()) {
+    if (array == nullptr || array->size() < least) {
         reading_->report(locate(path_of(key), node),
                          fmt::format("{}: expected {}, found {}", key, expected, describe(node)));
         return nullptr;

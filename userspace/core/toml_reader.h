@@ -69,18 +69,27 @@ class TableReader {
     // A non-empty array.
     template <typename T>
     bool list(std::string_view key, std::vector<T>& target, const ValueKind<T>& kind) {
-        const toml::node* node = take(key);
-        const auto expected = fmt::format("an array of one or more, each {}", kind.expected);
-        const toml::array* array = node != nullptr ? elements(*node, key, expected) : nullptr;
-        for (size_t i = 0; array != nullptr && i < array->size(); ++i) {
-            std::optional<T> value;
-            convert((*array)[i], key, fmt::format("{}[{}]", path_of(key), i), value, kind);
-            if (value) {
-                target.push_back(std::move(*value));
-            }
-        }
-        return node != nullptr;
+        return read_list(key, target, kind, "an array of one or more", 1);
     }
+    // An array where [] says something of its own.
+    template <typename T>
+    bool list_or_none(std::string_view key, std::vector<T>& target, const ValueKind<T>& kind) {
+        return read_list(key, target, kind, "an array", 0);
+    }
+    // A value, or a non-empty array of such values.
+    template <typename T>
+    bool one_or_list(std::string_view key, std::vector<T>& target, const ValueKind<T>& kind) {
+        if (is_array(key)) {
+            return list(key, target, kind);
+        }
+        std::optional<T> value;
+        const bool there = optional(key, value, kind);
+        if (value) {
+            target.push_back(std::move(*value));
+        }
+        return there;
+    }
+    [[nodiscard]] bool is_array(std::string_view key) const;
 
     // [key]; nothing if it is absent or no table.
     std::optional<TableReader> section(std::string_view key);
@@ -97,6 +106,22 @@ class TableReader {
     void reject_unknown();
 
   private:
+    template <typename T>
+    bool read_list(std::string_view key, std::vector<T>& target, const ValueKind<T>& kind,
+                   std::string_view shape, size_t least) {
+        const toml::node* node = take(key);
+        const auto expected = fmt::format("{}, each {}", shape, kind.expected);
+        const toml::array* array =
+            node != nullptr ? elements(*node, key, expected, least) : nullptr;
+        for (size_t i = 0; array != nullptr && i < array->size(); ++i) {
+            std::optional<T> value;
+            convert((*array)[i], key, fmt::format("{}[{}]", path_of(key), i), value, kind);
+            if (value) {
+                target.push_back(std::move(*value));
+            }
+        }
+        return node != nullptr;
+    }
     template <typename T, typename Target>
     void convert(const toml::node& node, std::string_view key, const std::string& path,
                  Target& target, const ValueKind<T>& kind) {
@@ -111,7 +136,7 @@ class TableReader {
 
     const toml::node* take(std::string_view key);
     const toml::array* elements(const toml::node& node, std::string_view key,
-                                std::string_view expected);
+                                std::string_view expected, size_t least = 1);
     Position locate(const std::string& path, const toml::node& node);
     [[nodiscard]] std::string path_of(std::string_view key) const;
 
