@@ -207,7 +207,7 @@ def test_open_connections_survive_the_firewall(linkbal, lab):
     wall.up(Config(lab))
     with Busy(lab, 40) as busy, Busy(lab, 20, family=6) as busy6:
         assert not busy.stuck() + busy6.stuck()
-        wall.up(dns_servers=named(), allow=[{"service": ["ssh"], "rate": "10/minute"}])
+        wall.up(dns_servers=named(), allow=[{"service": ["ssh"], "from": ["uplinks"], "rate": "10/minute"}])
         assert not busy.stuck() + busy6.stuck()
         wall.up(ping=[])
         assert not busy.stuck() + busy6.stuck()

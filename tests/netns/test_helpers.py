@@ -81,8 +81,11 @@ def test_an_ftp_server_of_the_lan(linkbal, lab, family, mode):
     wall.up(helpers={"ftp": True}, forward=forward)
     with FtpServer(lab, lab.hosts[0]) as server, wall.quiet("input", "forward", "spoofed"):
         for uplink in lab.uplinks * 4:
-            got = fetch(lab.internet, uplink.address(family), MODES[mode], source=OUTSIDE[family])
-            assert got == server.content, uplink.name
+            other = next(u for u in lab.uplinks if u is not uplink)
+            opened = f"{'ip' if family == 4 else 'ip6'} daddr {OUTSIDE[family]} tcp flags syn"
+            with Watch(other.router, opened) as elsewhere:
+                got = fetch(lab.internet, uplink.address(family), MODES[mode], source=OUTSIDE[family])
+            assert got == server.content and elsewhere.last == 0, uplink.name
     assert lab.spoofed() == 0
 
 
