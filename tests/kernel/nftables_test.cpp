@@ -11,6 +11,7 @@
 #include "kernel/nft_message.h"
 #include "kernel/nftables.h"
 #include "program.h"
+#include "support/full_netfilter.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -100,12 +101,43 @@ TEST_CASE("tables without uplinks or networks, and with 255 uplinks, load and co
     CHECK(match(other) == NetfilterMatch::different);
 }
 
+TEST_CASE("a table with everything loads, is the same, and any part of it makes a difference") {
+    LINKBAL_OWN_NAMESPACE();
+    const auto state = full_netfilter();
+    must(replace("linkbal", state));
+    CHECK(match(state) == NetfilterMatch::same);
+    auto other = state;
+    SECTION("no firewall") { other.firewall.reset(); }
+    SECTION("ping") { other.firewall->config.ping.uplinks = false; }
+    SECTION("ports") { other.firewall->config.allow[0].services[0].ports.last = 23; }
+    SECTION("rate") { other.firewall->config.allow[0].rate->connections = 11; }
+    SECTION("unit") { other.firewall->config.allow[1].rate->unit = ConnectionRate::Unit::minute; }
+    SECTION("origin") { other.firewall->config.allow[1].from.networks.pop_back(); }
+    SECTION("log") { other.firewall->config.log = 1; }
+    SECTION("prefix") { other.firewall->config.log_prefix = "other"; }
+    SECTION("name server") { other.firewall->config.dns_servers.pop_back(); }
+    SECTION("DNS") { other.firewall->serves_dns = false; }
+    SECTION("expected") { other.firewall->expected.pop_back(); }
+    SECTION("subnet") { other.firewall->subnets.pop_back(); }
+    SECTION("forwarded to") { other.forwards[0].to = IpAddress::parse("192.0.2.12"); }
+    SECTION("forwarded port") { other.forwards[0].to_port = 81; }
+    SECTION("forwarded from") { other.forwards[1].from.pop_back(); }
+    SECTION("hairpin") { other.forwards[0].hairpin = false; }
+    SECTION("address") { other.uplink_addresses.pop_back(); }
+    SECTION("helper") { other.helpers[1].name = "irc"; }
+    SECTION("helper's transport") { other.helpers[1].transport = Transport::udp; }
+    SECTION("helper's port") { other.helpers[1].ports.pop_back(); }
+    SECTION("mtu") { other.clamps[0].mtu = 1400; }
+    SECTION("size") { other.clamps[1].size = 1301; }
+    CHECK(match(other) == NetfilterMatch::different);
+}
+
 TEST_CASE("what is loaded is what the notation says, and nft can read its own listing of it") {
     LINKBAL_OWN_NAMESPACE();
     auto without_resets = two_uplinks();
     without_resets.resets = false;
     const auto state = GENERATE_COPY(two_uplinks(), many_uplinks(255), without_resets,
-                                     NetfilterState{0x00ff0000, {}, {}});
+                                     NetfilterState{0x00ff0000, {}, {}}, full_netfilter());
     must(replace("linkbal", state));
     nft(nft_notation("notation", netfilter_ruleset(state)));
     const auto loaded = nft_list("table inet linkbal");

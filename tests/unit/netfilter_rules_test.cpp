@@ -21,6 +21,15 @@ const NftChain& chain(const NftRuleset& ruleset, const std::string& name) {
     return *found;
 }
 
+// The only part of its kind.
+template <typename Part>
+const Part& part(const NftRule& rule) {
+    const auto found = std::ranges::find_if(
+        rule.parts, [](const NftPart& each) { return std::holds_alternative<Part>(each); });
+    REQUIRE(found != rule.parts.end());
+    return std::get<Part>(*found);
+}
+
 } // namespace
 
 TEST_CASE("every uplink has chains to restore, arrive and leave, and two counters") {
@@ -28,14 +37,14 @@ TEST_CASE("every uplink has chains to restore, arrive and leave, and two counter
     CHECK(ruleset.counters == std::vector<std::string>{"arrived_velox1", "left_velox1",
                                                        "arrived_velox2", "left_velox2"});
     const auto restore =
-        std::get<RestoreMark>(chain(ruleset, "restore_velox2").rules.at(0).statement);
+        part<SetMark>(chain(ruleset, "restore_velox2").rules.at(0));
     CHECK(restore.mask == 0x00ff0000);
     CHECK(restore.mark == 0x00020000);
-    const auto arrive = std::get<SaveMark>(chain(ruleset, "arrive_velox1").rules.at(0).statement);
-    CHECK(arrive.mark == 0x00010000);
-    CHECK(arrive.counter == "arrived_velox1");
-    const auto leave = std::get<SaveMark>(chain(ruleset, "leave_velox1").rules.at(0).statement);
-    CHECK(leave.counter == "left_velox1");
+    const auto arrive = chain(ruleset, "arrive_velox1").rules.at(0);
+    CHECK(part<SaveMark>(arrive).mark == 0x00010000);
+    CHECK(part<Count>(arrive).counter == "arrived_velox1");
+    const auto leave = chain(ruleset, "leave_velox1").rules.at(0);
+    CHECK(part<Count>(leave).counter == "left_velox1");
     CHECK(chain(ruleset, "masquerade_lan").rules.size() == 2);
 }
 
@@ -45,11 +54,11 @@ TEST_CASE("a retired uplink restores marks, and nothing new comes or leaves by i
     const auto ruleset = netfilter_ruleset(state);
     CHECK(ruleset.counters == std::vector<std::string>{"arrived_velox1", "left_velox1"});
     CHECK(chain(ruleset, "restore_velox2").rules.size() == 1);
-    const auto& marks = std::get<DispatchByMark>(chain(ruleset, "prerouting").rules[0].statement);
+    const auto& marks = part<DispatchByMark>(chain(ruleset, "prerouting").rules[0]);
     CHECK(marks.targets.size() == 2);
     for (const char* name : {"nat_prerouting", "nat_pin", "nat_postrouting"}) {
-        const auto& devices = chain(ruleset, name).rules.back().statement;
-        CHECK(std::get<DispatchByDevice>(devices).targets.size() == 1);
+        const auto& devices = chain(ruleset, name).rules.back();
+        CHECK(part<DispatchByDevice>(devices).targets.size() == 1);
     }
 }
 
@@ -60,19 +69,19 @@ TEST_CASE("connections are pinned before anybody's NAT, arrivals stay with their
         CHECK(chain(ruleset, name).hook->priority == -199); // conntrack is at -200
     }
     const auto& departures = chain(ruleset, "nat_pin");
-    const auto kept = std::get<AcceptFromDevices>(departures.rules.at(0).statement);
+    const auto kept = part<OnDevices>(departures.rules.at(0));
     CHECK(kept.devices == std::vector<std::string>{"eth1", "eth2"});
-    CHECK(std::get<DispatchByDevice>(departures.rules.at(1).statement).direction == Direction::out);
+    CHECK(part<DispatchByDevice>(departures.rules.at(1)).direction == Direction::out);
 }
 
 TEST_CASE("packets of marked connections never come to the rule that looks for dead ones") {
     auto state = two_uplinks();
     const auto with = netfilter_ruleset(state);
-    CHECK(with.sets == std::vector<DeadSet>{{Family::ipv4}, {Family::ipv6}});
+    CHECK(with.sets.size() == 2);
     const auto& rules = chain(with, "prerouting").rules;
     REQUIRE(rules.size() == 2);
-    CHECK(std::holds_alternative<DispatchByMark>(rules[0].statement)); // goes, never returns
-    CHECK(std::get<CatchMidStream>(rules[1].statement).chain == "reset_dead");
+    CHECK(std::holds_alternative<DispatchByMark>(rules[0].parts.at(0))); // goes, never returns
+    CHECK(part<GoTo>(rules[1]).chain == "reset_dead");
     CHECK(chain(with, "reset_dead").rules.size() == 2);
     CHECK(chain(with, "output").rules.size() == 1);
     state.resets = false;
@@ -154,7 +163,7 @@ TEST_CASE("the notation reads as nft prints it") {
 	chain nat_pin {
 		comment "first packets to outside: pin the uplink they really leave by"
 		type nat hook postrouting priority -199; policy accept;
-		iifname { "eth1" } accept comment "opened from outside: stays with the uplink it came in by"
+		iifname "eth1" accept comment "opened from outside: stays with the uplink it came in by"
 		oifname vmap { "eth1" : goto leave_velox1 }
 	}
 

@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "core/netfilter_rules.h"
 #include "kernel/nft_describe.h"
 #include "kernel/nft_dump.h"
 #include "kernel/nft_message.h"

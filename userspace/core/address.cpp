@@ -107,4 +107,17 @@ bool Prefix::overlaps(const Prefix& other) const {
 
 std::string Prefix::str() const { return fmt::format("{}/{}", address_.str(), length_); }
 
+// Prefixes nest or are disjoint, and a sorted prefix follows the one that contains it: looking at the
+// last one kept is enough.
+std::vector<Prefix> outermost(std::vector<Prefix> prefixes) {
+    std::ranges::sort(prefixes);
+    std::vector<Prefix> kept;
+    for (const Prefix& prefix : prefixes) {
+        if (kept.empty() || !kept.back().contains(prefix.address())) {
+            kept.push_back(prefix);
+        }
+    }
+    return kept;
+}
+
 } // namespace linkbal

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace linkbal {
 
@@ -64,5 +65,8 @@ class Prefix {
     IpAddress address_;
     unsigned length_;
 };
+
+// Sorted, without prefixes that lie inside another one.
+std::vector<Prefix> outermost(std::vector<Prefix> prefixes);
 
 } // namespace linkbal

@@ -39,13 +39,15 @@ class Claims {
 std::string title(const UplinkConfig& uplink) { return fmt::format("uplink {}", uplink.name); }
 
 void check_uplink_count(const Config& config, Findings& findings) {
-    const size_t capacity = mask_capacity(config.balance.mark_mask);
+    const bool firewall = config.firewall.has_value();
+    const size_t capacity = mask_capacity(config.balance.mark_mask, firewall);
     if (config.uplinks.empty()) {
         findings.report("uplink", "no [[uplink]] section: expected one for each internet link");
     } else if (config.uplinks.size() > capacity) {
         findings.report(uplink_path(capacity),
-                        "expected at most {} uplinks with mark_mask {:#010x}, found {}", capacity,
-                        config.balance.mark_mask, config.uplinks.size());
+                        "expected at most {} uplinks with mark_mask {:#010x}{}, found {}", capacity,
+                        config.balance.mark_mask, firewall ? " and [firewall]" : "",
+                        config.uplinks.size());
     }
 }
 
@@ -131,9 +133,10 @@ void check_default_uplink(const Config& config, Findings& findings) {
 
 } // namespace
 
-uint32_t mask_capacity(uint32_t mark_mask) {
-    const int bits = std::min(std::popcount(mark_mask), 8);
-    return std::min((1U << bits) - 1, LB_UPLINK_IDS - 1);
+uint32_t mask_capacity(uint32_t mark_mask, bool firewall) {
+    const int bits = std::popcount(mark_mask);
+    const uint32_t values = (1U << std::min(bits, 8)) - 1;
+    return std::min(values - (firewall && bits <= 8 && values > 0 ? 1 : 0), LB_UPLINK_IDS - 1);
 }
 
 Position position_of(const Config& config, std::string_view path) {

@@ -14,8 +14,8 @@
 namespace linkbal {
 
 // The uplinks that a mask can tell apart: one value of its bits each, zero being "not ours", and
-// never more than the datapath has ids for (255).
-[[nodiscard]] uint32_t mask_capacity(uint32_t mark_mask);
+// never more than the datapath has ids for (255). A firewall takes the value of all bits for itself.
+[[nodiscard]] uint32_t mask_capacity(uint32_t mark_mask, bool firewall = false);
 
 // Where `path` stands in the file; where it is not written, the section that it would be in, and
 // failing that the first character of the file.

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/buckets.h"
+#include "core/desired_netfilter.h"
 #include "core/desired_routing.h"
 
 namespace linkbal {
@@ -93,19 +94,6 @@ void add_interface_prefixes(std::vector<Prefix>& all, const Interface& interface
     }
 }
 
-// Sorted, without prefixes that lie inside another one. Prefixes nest or are disjoint, and a sorted
-// prefix follows the one that contains it: looking at the last one kept is enough.
-std::vector<Prefix> minimal(std::vector<Prefix> prefixes) {
-    std::ranges::sort(prefixes);
-    std::vector<Prefix> kept;
-    for (const Prefix& prefix : prefixes) {
-        if (kept.empty() || !kept.back().contains(prefix.address())) {
-            kept.push_back(prefix);
-        }
-    }
-    return kept;
-}
-
 std::vector<Prefix> bypassed(const std::vector<Prefix>& lan, const Facts& facts) {
     std::vector<Prefix> all = lan;
     for (const char* text : never_balanced) {
@@ -121,7 +109,7 @@ std::vector<Prefix> bypassed(const std::vector<Prefix>& lan, const Facts& facts)
             all.push_back(route.destination);
         }
     }
-    return minimal(std::move(all));
+    return outermost(std::move(all));
 }
 
 BucketAssignment desired_buckets(const std::vector<Uplink>& uplinks, Family family,
@@ -212,20 +200,6 @@ DatapathState desired_datapath(const Config& config, const Facts& facts,
     return datapath;
 }
 
-NetfilterState desired_netfilter(const Config& config, const Facts& facts,
-                                 const std::vector<Uplink>& uplinks, DatapathAbilities abilities) {
-    NetfilterState netfilter{.mark_mask = config.balance.mark_mask,
-                             .uplinks = {},
-                             .masqueraded = lan_networks(config, facts),
-                             .resets = abilities.resets};
-    for (const Uplink& uplink : uplinks) {
-        netfilter.uplinks.push_back({uplink.name, uplink.device,
-                                     uplink_mark(uplink.id, config.balance.mark_mask),
-                                     uplink.retired});
-    }
-    return netfilter;
-}
-
 std::vector<TableName> desired_names(const Config& config, const ResolvedTables& resolved) {
     std::vector<TableName> names;
     for (const Uplink& uplink : resolved.uplinks) {
@@ -260,7 +234,7 @@ std::vector<Prefix> lan_networks(const Config& config, const Facts& facts) {
             add_lan_subnets(networks, config, facts, family);
         }
     }
-    return minimal(std::move(networks));
+    return outermost(std::move(networks));
 }
 
 Result<Desired> desired_state(const Config& config, const Facts& facts, const Memory& memory,
@@ -287,7 +261,8 @@ Result<Desired> desired_state(const Config& config, const Facts& facts, const Me
         .state = {.routes = desired_routes(config, facts, *resolved),
                   .rules = desired_rules(config, *resolved),
                   .sysctls = desired_sysctls(config, facts, *resolved, memory, datapath.fast_path),
-                  .netfilter = desired_netfilter(config, facts, resolved->uplinks, abilities),
+                  .netfilter = desired_netfilter(config, facts, resolved->uplinks,
+                                                 lan_networks(config, facts), abilities.resets),
                   .datapath = datapath,
                   .table_names = desired_names(config, *resolved)},
         .uplinks = resolved->uplinks,

@@ -13,6 +13,7 @@
 
 #include "core/address.h"
 #include "core/config.h"
+#include "core/netfilter_state.h"
 
 namespace linkbal {
 
@@ -58,22 +59,6 @@ struct Sysctl {
     std::string key; // path below /proc/sys, "net/ipv4/ip_forward"
     std::string value;
     auto operator<=>(const Sysctl&) const = default;
-};
-
-// The nftables table `inet INSTANCE`, from which kernel/nftables builds chains and rules.
-struct NetfilterUplink {
-    std::string name;
-    std::string device;
-    uint32_t mark = 0;    // within mark_mask
-    bool retired = false; // no longer configured, but connections of it are open
-    auto operator<=>(const NetfilterUplink&) const = default;
-};
-struct NetfilterState {
-    uint32_t mark_mask = 0;
-    std::vector<NetfilterUplink> uplinks;
-    std::vector<Prefix> masqueraded; // sources that are masqueraded on every uplink: the LAN
-    bool resets = true; // clients of ended TCP connections are told (the kernel can: 5.9)
-    auto operator<=>(const NetfilterState&) const = default;
 };
 
 struct DatapathUplink {

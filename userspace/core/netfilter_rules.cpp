@@ -6,6 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "core/connection_rules.h"
+#include "core/firewall_rules.h"
+#include "core/forward_rules.h"
+
 namespace linkbal {
 
 namespace {
@@ -34,6 +38,13 @@ std::vector<NetfilterUplink> active_uplinks(const NetfilterState& state) {
     return active;
 }
 
+std::vector<std::string> active_devices(const NetfilterState& state) {
+    std::vector<std::string> devices;
+    std::ranges::transform(active_uplinks(state), std::back_inserter(devices),
+                           &NetfilterUplink::device);
+    return devices;
+}
+
 // One test for every packet, on the mark alone. Answers that come in by an uplink need no
 // restoring, since the main table routes them to the LAN, but telling them apart by the name of
 // their device means hashing 16 bytes instead of 4, for every packet: dearer than restoring a mark
@@ -44,7 +55,7 @@ NftRule dispatch_by_mark(const NetfilterState& state) {
     for (const auto& uplink : state.uplinks) {
         dispatch.targets.push_back({uplink.mark, chain_name("restore", uplink)});
     }
-    return {dispatch, ""};
+    return {{dispatch}, ""};
 }
 
 NftRule dispatch_by_device(const NetfilterState& state, Direction direction) {
@@ -53,7 +64,7 @@ NftRule dispatch_by_device(const NetfilterState& state, Direction direction) {
         dispatch.targets.push_back(
             {uplink.device, chain_name(direction == Direction::in ? "arrive" : "leave", uplink)});
     }
-    return {dispatch, ""};
+    return {{dispatch}, ""};
 }
 
 NftRule masquerade_by_device(const NetfilterState& state) {
@@ -61,31 +72,29 @@ NftRule masquerade_by_device(const NetfilterState& state) {
     for (const auto& uplink : active_uplinks(state)) {
         dispatch.targets.push_back({uplink.device, masquerade_name});
     }
-    return {dispatch, ""};
+    return {{dispatch}, ""};
 }
 
 // A connection from outside that is forwarded out by an uplink (a port forward to the internet, a
 // routed network behind another uplink) keeps the mark of the uplink it arrived by: its answers
 // must go back there. The input device is known in postrouting since 5.7.
 NftRule keep_arrived(const NetfilterState& state) {
-    AcceptFromDevices accept;
-    for (const auto& uplink : active_uplinks(state)) {
-        accept.devices.push_back(uplink.device);
-    }
-    return {accept, "opened from outside: stays with the uplink it came in by"};
+    return {{OnDevices{Direction::in, active_devices(state)}, Accept{}},
+            "opened from outside: stays with the uplink it came in by"};
 }
 
 // A retired uplink has open connections only: nothing new is saved or counted for it.
 std::vector<NftChain> uplink_chains(const NetfilterState& state, const NetfilterUplink& uplink) {
     const uint32_t mask = state.mark_mask;
     const auto counting = [&](std::string_view verb, std::string_view prefix) {
-        const SaveMark save{mask, uplink.mark, fmt::format("{}{}", prefix, uplink.name)};
-        return NftChain{chain_name(verb, uplink), "", {}, {{save, ""}}};
+        const Count count{fmt::format("{}{}", prefix, uplink.name)};
+        const NftRule save{{SaveMark{mask, uplink.mark}, count}, ""};
+        return NftChain{chain_name(verb, uplink), "", {}, {save}};
     };
     std::vector<NftChain> chains{{chain_name("restore", uplink),
                                   uplink.retired ? "retired: open connections only" : "",
                                   {},
-                                  {{RestoreMark{mask, uplink.mark}, ""}}}};
+                                  {{{SetMark{mask, uplink.mark}}, ""}}}};
     if (!uplink.retired) {
         chains.push_back(counting("arrive", arrived_prefix));
         chains.push_back(counting("leave", left_prefix));
@@ -97,7 +106,7 @@ std::vector<NftChain> uplink_chains(const NetfilterState& state, const Netfilter
 NftChain masquerade_chain(const NetfilterState& state) {
     NftChain chain{masquerade_name, "sources that are behind the uplinks' addresses", {}, {}};
     for (const auto& source : state.masqueraded) {
-        chain.rules.emplace_back(Masquerade{source}, "");
+        chain.rules.push_back({{FromNetwork{source}, Masquerade{}}, ""});
     }
     return chain;
 }
@@ -108,7 +117,7 @@ NftChain masquerade_chain(const NetfilterState& state) {
 NftChain reset_chain() {
     NftChain chain{reset_name, "connections that ended with their uplink: tell the client", {}, {}};
     for (const Family family : families) {
-        chain.rules.emplace_back(ResetDead{family}, "");
+        chain.rules.push_back({{OfDeadConnection{family}, ResetTcp{}}, ""});
     }
     return chain;
 }
@@ -116,8 +125,9 @@ NftChain reset_chain() {
 // Behind the dispatch, whose chains never return: only packets without a mark of ours come here. A
 // connection without an entry is new, or invalid where nf_conntrack_tcp_loose is 0 or a FIN is its
 // first packet. A SYN is a connection that begins, whatever ended before it.
-// (Built in place: GCC 12 sees overlaps in moved variants that are not there.)
-void catch_mid_stream(NftChain& chain) { chain.rules.emplace_back(CatchMidStream{reset_name}, ""); }
+NftRule catch_mid_stream() {
+    return {{OfState{ct_invalid | ct_new}, WithTcpFlags{tcp_syn, 0}, GoTo{reset_name}}, ""};
+}
 
 // Without uplinks the base chains are empty: nft knows no empty anonymous set.
 std::vector<NftChain> base_chains(const NetfilterState& state) {
@@ -146,31 +156,49 @@ std::vector<NftChain> base_chains(const NetfilterState& state) {
         chains[1].rules = {dispatch_by_mark(state)};
         chains[2].rules = {dispatch_by_device(state, Direction::in)};
         chains[3].rules = {keep_arrived(state), dispatch_by_device(state, Direction::out)};
-        chains[4].rules = {masquerade_by_device(state)};
+        chains[4].rules = hairpin_rules(state);
+        chains[4].rules.push_back(masquerade_by_device(state));
         if (state.resets) {
-            catch_mid_stream(chains[0]);
+            chains[0].rules.push_back(catch_mid_stream());
         }
     }
     return chains;
 }
 
+void append_asked_for(NftRuleset& ruleset, const NetfilterState& state) {
+    if (!state.forwards.empty()) {
+        append_forwards(ruleset, state);
+    }
+    if (!state.helpers.empty()) {
+        append_helpers(ruleset, state);
+    }
+    if (!state.clamps.empty()) {
+        append_clamps(ruleset, state);
+    }
+    if (state.firewall) {
+        append_firewall(ruleset, state);
+    }
+}
+
 } // namespace
 
 NftRuleset netfilter_ruleset(const NetfilterState& state) {
-    NftRuleset ruleset{fmt::format("{}: changes by hand are undone", table_signature), {}, {}, {}};
+    NftRuleset ruleset;
+    ruleset.comment = fmt::format("{}: changes by hand are undone", table_signature);
     ruleset.chains.push_back(masquerade_chain(state));
     for (const auto& uplink : active_uplinks(state)) {
         ruleset.counters.push_back(fmt::format("{}{}", arrived_prefix, uplink.name));
         ruleset.counters.push_back(fmt::format("{}{}", left_prefix, uplink.name));
     }
     if (state.resets) {
-        ruleset.sets = {{Family::ipv4}, {Family::ipv6}};
+        ruleset.sets = {DeadSet{Family::ipv4}, DeadSet{Family::ipv6}};
         ruleset.chains.push_back(reset_chain());
     }
     for (const auto& uplink : state.uplinks) {
         std::ranges::move(uplink_chains(state, uplink), std::back_inserter(ruleset.chains));
     }
     std::ranges::move(base_chains(state), std::back_inserter(ruleset.chains));
+    append_asked_for(ruleset, state);
     return ruleset;
 }
 

@@ -100,7 +100,7 @@ const RememberedUplink* remembered(const Memory& memory, std::string_view name) 
 class Ids {
   public:
     Ids(const Config& config, const Memory& memory)
-        : capacity_(mask_capacity(config.balance.mark_mask)) {
+        : capacity_(mask_capacity(config.balance.mark_mask, config.firewall.has_value())) {
         for (const RememberedUplink& uplink : memory.uplinks) {
             const bool stays = std::ranges::find(config.uplinks, uplink.name,
                                                  &UplinkConfig::name) != config.uplinks.end();

@@ -93,9 +93,15 @@ bool describe_object(const nlmsghdr* message, Lines& lines) {
         return false;
     }
     const std::string name = text(nftnl_obj_get_str(object.get(), NFTNL_OBJ_NAME));
-    const std::string line = fmt::format(
-        "object {} type {} data {}", name, nftnl_obj_get_u32(object.get(), NFTNL_OBJ_TYPE),
-        data_of<nftnl_obj_get_data>(object.get(), NFTNL_OBJ_USERDATA));
+    std::string line = fmt::format("object {} type {} data {}", name,
+                                   nftnl_obj_get_u32(object.get(), NFTNL_OBJ_TYPE),
+                                   data_of<nftnl_obj_get_data>(object.get(), NFTNL_OBJ_USERDATA));
+    // The family is not compared: the kernel says back those that the helper has.
+    if (nftnl_obj_get_u32(object.get(), NFTNL_OBJ_TYPE) == NFT_OBJECT_CT_HELPER) {
+        line += fmt::format(" helper {} protocol {}",
+                            text(nftnl_obj_get_str(object.get(), NFTNL_OBJ_CT_HELPER_NAME)),
+                            nftnl_obj_get_u8(object.get(), NFTNL_OBJ_CT_HELPER_L4PROTO));
+    }
     lines.push_back({"2" + name, line});
     return true;
 }

@@ -12,7 +12,9 @@
 
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
 
 namespace linkbal {
 
@@ -40,6 +42,9 @@ class Expression {
     void set(uint16_t attribute, const std::string& text) {
         nftnl_expr_set_str(expression_, attribute, text.c_str());
     }
+    void set8(uint16_t attribute, uint8_t value) {
+        nftnl_expr_set_u8(expression_, attribute, value);
+    }
 
   private:
     nlmsghdr* message_;
@@ -64,13 +69,17 @@ void compare(nlmsghdr* message, nft_cmp_ops operation, std::span<const uint8_t> 
     e.set(NFTNL_EXPR_CMP_DATA, value.data(), static_cast<uint32_t>(value.size()));
 }
 
-void compare_equal(nlmsghdr* message, std::span<const uint8_t> value) {
-    compare(message, NFT_CMP_EQ, value);
-}
-
 void match_meta(nlmsghdr* message, uint32_t key, uint8_t value) {
     load_meta(message, key);
-    compare_equal(message, std::span(&value, 1));
+    match_bytes(message, std::span(&value, 1));
+}
+
+std::array<uint8_t, 2> wire(uint16_t value) {
+    return {static_cast<uint8_t>(value >> 8U), static_cast<uint8_t>(value)};
+}
+
+std::span<const uint8_t> bytes_of(const uint32_t& value) {
+    return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
 }
 
 void bitwise(nlmsghdr* message, const void* mask, const void* exclusive, uint32_t size) {
@@ -82,11 +91,11 @@ void bitwise(nlmsghdr* message, const void* mask, const void* exclusive, uint32_
     e.set(NFTNL_EXPR_BITWISE_XOR, exclusive, size);
 }
 
+// The kernel says the flags back whether they were said or not.
 void set_lookup(Expression& e, const std::string& set, uint32_t set_id) {
     e.set(NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
     e.set(NFTNL_EXPR_LOOKUP_SET, set);
     e.set(NFTNL_EXPR_LOOKUP_SET_ID, set_id);
-    e.set(NFTNL_EXPR_LOOKUP_FLAGS, 0); // as the kernel says it back
 }
 
 void load_payload(nlmsghdr* message, nft_payload_bases base, size_t offset, uint32_t size,
@@ -98,15 +107,16 @@ void load_payload(nlmsghdr* message, nft_payload_bases base, size_t offset, uint
     e.set(NFTNL_EXPR_PAYLOAD_LEN, size);
 }
 
-void load_source(nlmsghdr* message, Family family, uint32_t size) {
-    load_payload(message, NFT_PAYLOAD_NETWORK_HEADER,
-                 family == Family::ipv4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src),
-                 size);
+uint32_t address_size(Family family) { return family == Family::ipv4 ? 4 : 16; }
+
+size_t address_offset(Family family, AddressField field) {
+    const size_t source =
+        family == Family::ipv4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src);
+    return field == AddressField::source ? source : source + address_size(family);
 }
 
-// In the inet family a look into the header is meaningful only once the family is known.
-void match_family(nlmsghdr* message, Family family) {
-    match_meta(message, NFT_META_NFPROTO, family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+uint8_t number_of(Transport transport) {
+    return transport == Transport::tcp ? uint8_t{IPPROTO_TCP} : uint8_t{IPPROTO_UDP};
 }
 
 std::array<uint8_t, 16> netmask(unsigned length) {
@@ -115,6 +125,24 @@ std::array<uint8_t, 16> netmask(unsigned length) {
         mask[bit / 8] = static_cast<uint8_t>(mask[bit / 8] | 0x80U >> bit % 8);
     }
     return mask;
+}
+
+void put_limit(nlmsghdr* message, const LimitExpression& limit) {
+    mnl_attr_put_u64(message, NFTA_LIMIT_RATE, htobe64(limit.rate));
+    mnl_attr_put_u64(message, NFTA_LIMIT_UNIT, htobe64(limit.seconds));
+    mnl_attr_put_u32(message, NFTA_LIMIT_BURST, htonl(limit.burst));
+    mnl_attr_put_u32(message, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKTS));
+    mnl_attr_put_u32(message, NFTA_LIMIT_FLAGS, htonl(limit.over ? NFT_LIMIT_F_INV : 0));
+}
+
+void load_immediate(nlmsghdr* message, uint32_t target, std::span<const uint8_t> value) {
+    Expression e(message, "immediate");
+    e.set(NFTNL_EXPR_IMM_DREG, target);
+    e.set(NFTNL_EXPR_IMM_DATA, value.data(), static_cast<uint32_t>(value.size()));
+}
+
+void load_16_bits(nlmsghdr* message, uint32_t target, uint16_t value) {
+    load_immediate(message, target, wire(value));
 }
 
 } // namespace
@@ -131,10 +159,35 @@ void store_meta_mark(nlmsghdr* message) {
     e.set(NFTNL_EXPR_META_SREG, NFT_REG_1);
 }
 
-void load_ct_mark(nlmsghdr* message) {
+void load_ct(nlmsghdr* message, uint32_t key) {
     Expression e(message, "ct");
-    e.set(NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
+    e.set(NFTNL_EXPR_CT_KEY, key);
     e.set(NFTNL_EXPR_CT_DREG, NFT_REG_1);
+}
+
+void load_address(nlmsghdr* message, Family family, AddressField field) {
+    match_family(message, family);
+    load_payload(message, NFT_PAYLOAD_NETWORK_HEADER, address_offset(family, field),
+                 address_size(family));
+}
+
+void load_destination_port(nlmsghdr* message, Transport transport) {
+    match_protocol(message, number_of(transport));
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_dport), 2); // as in UDP
+}
+
+void load_icmp_type(nlmsghdr* message, Family family) {
+    match_protocol(message,
+                   family == Family::ipv4 ? uint8_t{IPPROTO_ICMP} : uint8_t{IPPROTO_ICMPV6});
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
+}
+
+void load_limited_source(nlmsghdr* message, Family family) {
+    load_address(message, family, AddressField::source);
+    if (family == Family::ipv6) {
+        const std::array<uint8_t, 16> nothing{};
+        bitwise(message, netmask(64).data(), nothing.data(), 16);
+    }
 }
 
 void store_ct_mark(nlmsghdr* message) {
@@ -147,21 +200,23 @@ void and_xor(nlmsghdr* message, uint32_t mask, uint32_t exclusive) {
     bitwise(message, &mask, &exclusive, sizeof mask);
 }
 
-void look_up(nlmsghdr* message, const std::string& set, uint32_t set_id) {
+void look_up(nlmsghdr* message, const std::string& set, uint32_t set_id, bool inverted) {
     Expression e(message, "lookup");
     set_lookup(e, set, set_id);
+    e.set(NFTNL_EXPR_LOOKUP_FLAGS, inverted ? NFT_LOOKUP_F_INV : 0);
 }
 
 void look_up_verdict(nlmsghdr* message, const std::string& map, uint32_t set_id) {
     Expression e(message, "lookup");
     set_lookup(e, map, set_id);
+    e.set(NFTNL_EXPR_LOOKUP_FLAGS, 0);
     e.set(NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 }
 
-void count(nlmsghdr* message, const std::string& counter) {
+void refer_to(nlmsghdr* message, uint32_t type, const std::string& object) {
     put_expression(message, "objref", [&] {
-        mnl_attr_put_u32(message, NFTA_OBJREF_IMM_TYPE, htonl(NFT_OBJECT_COUNTER));
-        mnl_attr_put_strz(message, NFTA_OBJREF_IMM_NAME, counter.c_str());
+        mnl_attr_put_u32(message, NFTA_OBJREF_IMM_TYPE, htonl(type));
+        mnl_attr_put_strz(message, NFTA_OBJREF_IMM_NAME, object.c_str());
     });
 }
 
@@ -183,22 +238,127 @@ void verdict(nlmsghdr* message, int32_t code, const std::string& chain) {
     });
 }
 
-void match_mid_stream(nlmsghdr* message) {
-    // NF_CT_STATE_INVALID_BIT and NF_CT_STATE_BIT(IP_CT_NEW)
-    constexpr uint32_t states = 1U << 0U | 1U << 3U;
-    constexpr uint8_t syn = TH_SYN;
-    constexpr std::array<uint8_t, 4> none{};
-    {
-        Expression e(message, "ct");
-        e.set(NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-        e.set(NFTNL_EXPR_CT_DREG, NFT_REG_1);
+void match_bytes(nlmsghdr* message, std::span<const uint8_t> value) {
+    compare(message, NFT_CMP_EQ, value);
+}
+
+void match_16_bits(nlmsghdr* message, uint16_t first, uint16_t last) {
+    if (first == last) {
+        match_bytes(message, wire(first));
+        return;
     }
-    and_xor(message, states, 0);
-    compare(message, NFT_CMP_NEQ, none);
-    match_meta(message, NFT_META_L4PROTO, IPPROTO_TCP);
-    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_flags), sizeof syn);
-    bitwise(message, &syn, none.data(), sizeof syn);
-    compare_equal(message, std::span(none).first(sizeof syn));
+    compare(message, NFT_CMP_GTE, wire(first));
+    compare(message, NFT_CMP_LTE, wire(last));
+}
+
+// In the inet family a look into the header is meaningful only once the family is known.
+void match_family(nlmsghdr* message, Family family) {
+    match_meta(message, NFT_META_NFPROTO, family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+}
+
+void match_protocol(nlmsghdr* message, uint8_t number) {
+    match_meta(message, NFT_META_L4PROTO, number);
+}
+
+void match_ct_bits(nlmsghdr* message, uint32_t key, uint32_t bits) {
+    load_ct(message, key);
+    and_xor(message, bits, 0);
+    compare(message, NFT_CMP_NEQ, bytes_of(0));
+}
+
+void match_mark(nlmsghdr* message, uint32_t mask, uint32_t mark) {
+    load_meta(message, NFT_META_MARK);
+    and_xor(message, mask, 0);
+    match_bytes(message, bytes_of(mark));
+}
+
+void match_tcp_flags(nlmsghdr* message, uint8_t mask, uint8_t value) {
+    constexpr uint8_t nothing = 0;
+    match_protocol(message, IPPROTO_TCP);
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_flags), sizeof mask);
+    bitwise(message, &mask, &nothing, sizeof mask);
+    match_bytes(message, std::span(&value, 1));
+}
+
+// In front of defragmentation. IPv4: more fragments follow, or this is not the first.
+void match_fragment(nlmsghdr* message, Family family) {
+    match_family(message, family);
+    if (family == Family::ipv4) {
+        constexpr std::array<uint8_t, 2> mask{0x3f, 0xff};
+        constexpr std::array<uint8_t, 2> nothing{};
+        load_payload(message, NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, frag_off), mask.size());
+        bitwise(message, mask.data(), nothing.data(), mask.size());
+        compare(message, NFT_CMP_NEQ, nothing);
+        return;
+    }
+    constexpr uint8_t present = 1;
+    {
+        Expression e(message, "exthdr");
+        e.set(NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+        e.set8(NFTNL_EXPR_EXTHDR_TYPE, IPPROTO_FRAGMENT);
+        e.set(NFTNL_EXPR_EXTHDR_OFFSET, 0);
+        e.set(NFTNL_EXPR_EXTHDR_LEN, 1);
+        e.set(NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+        e.set(NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
+    }
+    match_bytes(message, std::span(&present, 1));
+}
+
+void match_local(nlmsghdr* message, AddressField field) {
+    constexpr uint32_t local = RTN_LOCAL;
+    {
+        Expression e(message, "fib");
+        e.set(NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+        e.set(NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+        e.set(NFTNL_EXPR_FIB_FLAGS, field == AddressField::source ? uint32_t{NFTA_FIB_F_SADDR}
+                                                                  : uint32_t{NFTA_FIB_F_DADDR});
+    }
+    match_bytes(message, bytes_of(local));
+}
+
+void limit(nlmsghdr* message, const LimitExpression& limit) {
+    put_expression(message, "limit", [&] { put_limit(message, limit); });
+}
+
+// libnftnl 1.2.4 would free an expression that two refer to.
+void update_limit(nlmsghdr* message, const std::string& set, uint32_t set_id,
+                  const LimitExpression& limit) {
+    put_expression(message, "dynset", [&] {
+        mnl_attr_put_strz(message, NFTA_DYNSET_SET_NAME, set.c_str());
+        mnl_attr_put_u32(message, NFTA_DYNSET_SET_ID, htonl(set_id));
+        mnl_attr_put_u32(message, NFTA_DYNSET_OP, htonl(NFT_DYNSET_OP_UPDATE));
+        mnl_attr_put_u32(message, NFTA_DYNSET_SREG_KEY, htonl(NFT_REG_1));
+        mnl_attr_put_u64(message, NFTA_DYNSET_TIMEOUT, 0); // the set's; said back
+        nlattr* expression = mnl_attr_nest_start(message, NFTA_DYNSET_EXPR);
+        mnl_attr_put_strz(message, NFTA_EXPR_NAME, "limit");
+        nlattr* data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+        put_limit(message, limit);
+        mnl_attr_nest_end(message, data);
+        mnl_attr_nest_end(message, expression);
+    });
+}
+
+void log(nlmsghdr* message, const std::string& prefix) {
+    constexpr uint32_t warning = 4; // NFT_LOGLEVEL_WARNING
+    Expression e(message, "log");
+    e.set(NFTNL_EXPR_LOG_PREFIX, prefix);
+    e.set(NFTNL_EXPR_LOG_LEVEL, warning);
+}
+
+void clamp_mss(nlmsghdr* message, uint16_t size) {
+    if (size == 0) {
+        Expression e(message, "rt");
+        e.set(NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
+        e.set(NFTNL_EXPR_RT_DREG, NFT_REG_1);
+    } else {
+        load_16_bits(message, NFT_REG_1, size);
+    }
+    Expression e(message, "exthdr");
+    e.set(NFTNL_EXPR_EXTHDR_SREG, NFT_REG_1);
+    e.set8(NFTNL_EXPR_EXTHDR_TYPE, TCPOPT_MAXSEG);
+    e.set(NFTNL_EXPR_EXTHDR_OFFSET, 2); // behind kind and length
+    e.set(NFTNL_EXPR_EXTHDR_LEN, 2);
+    e.set(NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
 }
 
 // A key's parts fill registers of 4 bytes; the kernel tells those that begin one of 16 bytes by the
@@ -219,26 +379,50 @@ void load_tcp_tuple(nlmsghdr* message, Family family) {
                  destination_port);
 }
 
-void reject_with_reset(nlmsghdr* message) {
+void reject(nlmsghdr* message, uint32_t type, uint8_t code) {
     Expression e(message, "reject");
-    e.set(NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+    e.set(NFTNL_EXPR_REJECT_TYPE, type);
+    if (type != NFT_REJECT_TCP_RST) {
+        e.set8(NFTNL_EXPR_REJECT_CODE, code);
+    }
 }
 
 void match_source(nlmsghdr* message, const Prefix& source) {
-    match_family(message, source.family());
     if (source.is_default()) {
+        match_family(message, source.family());
         return;
     }
+    load_address(message, source.family(), AddressField::source);
     const auto address = source.address().bytes();
-    const auto size = static_cast<uint32_t>(address.size());
-    load_source(message, source.family(), size);
     if (source.length() < source.address().bits()) {
         const std::array<uint8_t, 16> nothing{};
-        bitwise(message, netmask(source.length()).data(), nothing.data(), size);
+        bitwise(message, netmask(source.length()).data(), nothing.data(),
+                static_cast<uint32_t>(address.size()));
     }
-    compare_equal(message, address);
+    match_bytes(message, address);
 }
 
 void masquerade(nlmsghdr* message) { const Expression e(message, "masq"); }
+
+// Register 1: the address; 2: the port.
+void map_destination(nlmsghdr* message, const IpAddress& address, std::optional<uint16_t> port) {
+    const bool ipv4 = address.family() == Family::ipv4;
+    load_immediate(message, NFT_REG_1, address.bytes());
+    if (port) {
+        load_16_bits(message, NFT_REG_2, *port);
+    }
+    // The kernel says back a highest value that is the lowest, and flags that follow from them.
+    Expression e(message, "nat");
+    e.set(NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+    e.set(NFTNL_EXPR_NAT_FAMILY, ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+    e.set(NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
+    e.set(NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1);
+    e.set(NFTNL_EXPR_NAT_FLAGS,
+          port ? NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED : NF_NAT_RANGE_MAP_IPS);
+    if (port) {
+        e.set(NFTNL_EXPR_NAT_REG_PROTO_MIN, NFT_REG_2);
+        e.set(NFTNL_EXPR_NAT_REG_PROTO_MAX, NFT_REG_2);
+    }
+}
 
 } // namespace linkbal

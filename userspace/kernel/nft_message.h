@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/netfilter_rules.h"
+#include "core/nft_rule.h"
 #include "kernel/nfnetlink.h"
 
 namespace linkbal {
@@ -29,6 +29,10 @@ using CounterValues = std::map<std::string, CounterValue>;
 // nothing is named before it exists. Counters start at the values of their names in `counters`.
 std::vector<NftMessage> nft_table_messages(const std::string& table, const NftRuleset& ruleset,
                                            const CounterValues& counters);
+
+// A comment as the user data of tables, chains, rules and objects all begin with it: type 0, length,
+// text. At most 254 bytes; empty: none.
+std::vector<uint8_t> nft_comment(const std::string& comment);
 
 NftMessage nft_delete_table(const std::string& table);
 

@@ -156,7 +156,7 @@ Status replace(const std::string& table, const NetfilterState& state) {
     const auto build = [&](const NftDump& before) {
         const auto counters = counter_values(before.messages);
         auto messages = nft_table_messages(table, ruleset, counters);
-        if (!ruleset.sets.empty()) {
+        if (state.resets) {
             append_dead_elements(messages, before);
         }
         return after_removal(before, table, std::move(messages));
@@ -195,7 +195,11 @@ Result<bool> can_reject_in_prerouting() {
     }
     const NftHook hook{NftChainType::filter, NftHookPoint::prerouting, 0};
     const NftRuleset ruleset{
-        "", {}, {{Family::ipv4}}, {{"probe", "", hook, {{ResetDead{Family::ipv4}, ""}}}}};
+        "",
+        {},
+        {},
+        {DeadSet{Family::ipv4}},
+        {{"probe", "", hook, {{{OfDeadConnection{Family::ipv4}, ResetTcp{}}, ""}}}}};
     const auto refusals =
         socket->transact(nft_trial_batch(nft_table_messages("linkbal_probe", ruleset, {})));
     if (!refusals) {

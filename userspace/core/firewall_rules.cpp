@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/firewall_rules.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace linkbal {
+
+namespace {
+
+constexpr int32_t before_defragmentation = -450; // which is at -400
+// Behind conntrack (-200), in front of the marks (-150) and of port forwards (-100).
+constexpr int32_t before_marks = -160;
+constexpr int32_t filter_priority = 0;
+
+constexpr auto lan_set = "lan";
+constexpr auto spoofed_set = "spoofed";
+constexpr auto expected_set = "expected";
+constexpr auto dns_set = "dns";
+
+constexpr uint16_t dns_port = 53;
+constexpr uint16_t dhcp_server_port = 67;
+constexpr uint16_t dhcp_client_port = 68;
+constexpr uint16_t dhcpv6_client_port = 546;
+constexpr uint16_t dhcpv6_server_port = 547;
+constexpr uint8_t igmp = 2;
+constexpr uint8_t echo_request_4 = 8;
+constexpr uint8_t echo_request_6 = 128;
+// What IPv6 does not work without (RFC 4890, 4.4): errors, multicast listeners, neighbours, routers.
+const std::vector<uint8_t> necessary_icmpv6{1,   2,   3,   4,   130, 131, 132,
+                                            133, 134, 135, 136, 141, 142, 143};
+
+std::string name_of(std::string_view set, Family family) {
+    return fmt::format("{}{}", set, family == Family::ipv4 ? 4 : 6);
+}
+
+std::vector<Prefix> of_family(const std::vector<Prefix>& networks, Family family) {
+    std::vector<Prefix> chosen;
+    std::ranges::copy_if(networks, std::back_inserter(chosen),
+                         [&](const Prefix& network) { return network.family() == family; });
+    return chosen;
+}
+
+// What a kind of packets that are dropped is called.
+struct Refusal {
+    std::string_view name; // of counter and chain
+    std::string_view word; // in the log
+    FirewallLog log;
+};
+constexpr Refusal fragments{"fragments", "fragment", FirewallLog::fragments};
+constexpr Refusal spoofed{"spoofed", "spoofed", FirewallLog::spoofed};
+constexpr Refusal invalid{"invalid", "invalid", FirewallLog::invalid};
+constexpr Refusal input{"input", "input", FirewallLog::input};
+constexpr Refusal forward{"forward", "forward", FirewallLog::forward};
+
+std::string chain_of(const Refusal& refusal) { return fmt::format("drop_{}", refusal.name); }
+std::string counter_of(std::string_view name) { return fmt::format("{}{}", firewall_prefix, name); }
+GoTo refuse(const Refusal& refusal) { return {chain_of(refusal)}; }
+
+NftHook filter_hook(NftHookPoint point) {
+    return {NftChainType::filter, point, filter_priority, NftPolicy::drop};
+}
+
+ToPorts udp_port(uint16_t port) { return {Transport::udp, {{port, port}}}; }
+
+// How long a source is remembered: as long as its limit takes to be whole again, and a minute.
+std::chrono::seconds memory_of(const ConnectionRate& rate) {
+    using namespace std::chrono_literals;
+    return rate.unit == ConnectionRate::Unit::hour ? std::chrono::seconds(1h)
+                                                   : std::chrono::seconds(1min);
+}
+
+// Sorted and disjoint.
+std::vector<PortRange> ports_of(const std::vector<ServicePorts>& services, Transport transport) {
+    std::vector<PortRange> all;
+    for (const auto& service : services) {
+        if (service.transport == transport) {
+            all.push_back(service.ports);
+        }
+    }
+    std::ranges::sort(all);
+    std::vector<PortRange> joined;
+    for (const auto& ports : all) {
+        if (!joined.empty() && ports.first <= joined.back().last) {
+            joined.back().last = std::max(joined.back().last, ports.last);
+        } else {
+            joined.push_back(ports);
+        }
+    }
+    return joined;
+}
+
+class Firewall {
+  public:
+    Firewall(NftRuleset& ruleset, const NetfilterState& state)
+        : ruleset_(ruleset), state_(state), firewall_(*state.firewall) {
+        for (const auto& uplink : state.uplinks) {
+            uplinks_.push_back(uplink.device);
+        }
+        std::ranges::sort(uplinks_);
+        const auto rest = std::ranges::unique(uplinks_);
+        uplinks_.erase(rest.begin(), rest.end());
+    }
+
+    void append_sets();
+    void append_refusals();
+    void append_fragments();
+    void append_sources();
+    void append_input();
+    void append_forward();
+
+  private:
+    void append_prefixes(std::string_view name, const std::vector<Prefix>& networks);
+    void append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
+                     const std::vector<OverSourceLimit>& limits);
+    void append_lan_services(NftChain& chain);
+    void append_ping(NftChain& chain);
+    void append_allowed(NftChain& chain);
+    void append_dns(NftChain& chain);
+    [[nodiscard]] NftPart by_uplink() const { return OnDevices{Direction::in, uplinks_}; }
+    [[nodiscard]] NftPart by_lan() const { return OnDevices{Direction::in, state_.lan_devices}; }
+
+    NftRuleset& ruleset_;
+    const NetfilterState& state_;
+    const FirewallState& firewall_;
+    std::vector<std::string> uplinks_;
+};
+
+void Firewall::append_prefixes(std::string_view name, const std::vector<Prefix>& networks) {
+    for (const Family family : families) {
+        ruleset_.sets.emplace_back(
+            PrefixSet{name_of(name, family), family, of_family(networks, family)});
+    }
+}
+
+void Firewall::append_sets() {
+    append_prefixes(lan_set, state_.masqueraded);
+    append_prefixes(spoofed_set, spoofed_sources());
+    append_prefixes(expected_set, firewall_.expected);
+    std::vector<Prefix> servers;
+    for (const auto& server : firewall_.config.dns_servers) {
+        servers.emplace_back(server, server.bits());
+    }
+    std::ranges::sort(servers);
+    append_prefixes(dns_set, servers);
+}
+
+// Where a packet is logged, counted and dropped.
+void Firewall::append_refusals() {
+    for (const Refusal& refusal : {fragments, spoofed, invalid, input, forward}) {
+        const auto counter = counter_of(refusal.name);
+        NftChain chain{chain_of(refusal), "", {}, {}};
+        if ((firewall_.config.log & static_cast<uint8_t>(refusal.log)) != 0) {
+            const Log log{fmt::format("{} {}: ", firewall_.config.log_prefix, refusal.word)};
+            chain.rules.push_back({{log}, ""});
+        }
+        chain.rules.push_back({{Count{counter}, Drop{}}, ""});
+        ruleset_.counters.push_back(counter);
+        ruleset_.chains.push_back(std::move(chain));
+    }
+    ruleset_.counters.push_back(counter_of(dns_set));
+}
+
+// Conntrack puts the pieces together before anyone else sees them: who wants to know must look before
+// that, and tell by a mark, which the whole packet has from its first piece.
+void Firewall::append_fragments() {
+    NftChain chain{"fragments",
+                   "remember what came in pieces",
+                   NftHook{NftChainType::filter, NftHookPoint::prerouting, before_defragmentation},
+                   {}};
+    for (const Family family : families) {
+        const SetMark mark{state_.mark_mask, fragment_mark(state_)};
+        chain.rules.push_back({{IsFragment{family}, by_uplink(), mark}, ""});
+    }
+    ruleset_.chains.push_back(std::move(chain));
+}
+
+// The LAN's and our own addresses are looked at in every packet: an open connection is no excuse.
+void Firewall::append_sources() {
+    NftChain chain{"sources",
+                   "who comes by an uplink must not be somebody else",
+                   NftHook{NftChainType::filter, NftHookPoint::prerouting, before_marks},
+                   {}};
+    auto trusted = state_.lan_devices;
+    trusted.insert(trusted.begin(), "lo");
+    chain.rules.push_back({{OnDevices{Direction::in, trusted}, Accept{}}, ""});
+    for (const Family family : families) {
+        const auto from = [&](const char* set) {
+            return InSet{AddressField::source, family, name_of(set, family), false};
+        };
+        chain.rules.push_back({{from(expected_set), Accept{}}, ""});
+        chain.rules.push_back({{from(lan_set), refuse(spoofed)}, "the LAN's, not from the LAN"});
+    }
+    chain.rules.push_back({{IsLocal{AddressField::source}, refuse(spoofed)}, "our own"});
+    chain.rules.push_back({{OfState{ct_established | ct_related}, Accept{}}, ""});
+    for (const auto& [device, network] : firewall_.subnets) {
+        chain.rules.push_back(
+            {{OnDevices{Direction::in, {device}}, FromNetwork{network}, Accept{}}, "its own"});
+    }
+    for (const Family family : families) {
+        const InSet nobody{AddressField::source, family, name_of(spoofed_set, family), false};
+        chain.rules.push_back({{by_uplink(), nobody, refuse(spoofed)}, ""});
+    }
+    ruleset_.chains.push_back(std::move(chain));
+}
+
+// DHCP and, where it is ours, DNS.
+void Firewall::append_lan_services(NftChain& chain) {
+    const auto open = [&](std::initializer_list<NftPart> what) {
+        NftRule rule{{by_lan()}, ""};
+        rule.parts.insert(rule.parts.end(), what);
+        rule.parts.emplace_back(Accept{});
+        chain.rules.push_back(std::move(rule));
+    };
+    open({OfFamily{Family::ipv4}, udp_port(dhcp_server_port)});
+    open({OfFamily{Family::ipv6}, udp_port(dhcpv6_server_port)});
+    if (firewall_.serves_dns) {
+        open({ToPorts{Transport::tcp, {{dns_port, dns_port}}}});
+        open({udp_port(dns_port)});
+    }
+    open({OfProtocol{igmp}});
+}
+
+// Rules that accept `what` from there. What is not from the LAN is refused where it is over a limit.
+void Firewall::append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
+                           const std::vector<OverSourceLimit>& limits) {
+    const auto rule = [&](std::vector<NftPart> parts, std::initializer_list<NftPart> end) {
+        parts.insert(parts.end(), what.begin(), what.end());
+        parts.insert(parts.end(), end);
+        chain.rules.push_back({std::move(parts), ""});
+    };
+    if (from.lan) {
+        rule({by_lan()}, {Accept{}});
+    }
+    if (from.uplinks) {
+        for (const auto& limit : limits) {
+            rule({by_uplink()}, {limit, refuse(input)});
+        }
+        rule({by_uplink()}, {Accept{}});
+    }
+    for (const auto& network : from.networks) {
+        for (const auto& limit : limits) {
+            if (limit.family == network.family()) {
+                rule({FromNetwork{network}}, {limit, refuse(input)});
+            }
+        }
+        rule({FromNetwork{network}}, {Accept{}});
+    }
+}
+
+void Firewall::append_ping(NftChain& chain) {
+    for (const Family family : families) {
+        const uint8_t type = family == Family::ipv4 ? echo_request_4 : echo_request_6;
+        Origins from = firewall_.config.ping;
+        from.networks = of_family(from.networks, family);
+        append_from(chain, from, {OfIcmpTypes{family, {type}}}, {});
+    }
+}
+
+// A set of sources for each entry that has a rate, so that one of them does not use up another's.
+void Firewall::append_allowed(NftChain& chain) {
+    for (size_t i = 0; i < firewall_.config.allow.size(); ++i) {
+        const AllowConfig& allow = firewall_.config.allow[i];
+        std::vector<OverSourceLimit> limits;
+        for (const Family family : families) {
+            if (allow.rate) {
+                const auto name = name_of(fmt::format("sources{}_", i), family);
+                ruleset_.sets.emplace_back(SourceSet{name, family, memory_of(*allow.rate)});
+                limits.push_back({name, family, *allow.rate});
+            }
+        }
+        for (const Transport transport : transports) {
+            if (const auto ports = ports_of(allow.services, transport); !ports.empty()) {
+                append_from(chain, allow.from, {ToPorts{transport, ports}}, limits);
+            }
+        }
+    }
+}
+
+void Firewall::append_input() {
+    NftChain chain{"input", "to the gateway itself", filter_hook(NftHookPoint::input), {}};
+    const auto add = [&](std::vector<NftPart> parts) {
+        chain.rules.push_back({std::move(parts), ""});
+    };
+    add({OnDevices{Direction::in, {"lo"}}, Accept{}});
+    add({OfState{ct_established | ct_related}, Accept{}});
+    add({OfState{ct_invalid}, refuse(invalid)});
+    add({WithMark{state_.mark_mask, fragment_mark(state_)}, refuse(fragments)});
+    add({OfIcmpTypes{Family::ipv6, necessary_icmpv6}, Accept{}});
+    append_lan_services(chain);
+    // Answers to a request that was sent to everybody are not those of a connection.
+    add({by_uplink(), OfFamily{Family::ipv4}, udp_port(dhcp_client_port), Accept{}});
+    add({by_uplink(), FromNetwork{*Prefix::parse("fe80::/10")}, udp_port(dhcpv6_client_port),
+         Accept{}});
+    append_ping(chain);
+    append_allowed(chain);
+    add({refuse(input)});
+    ruleset_.chains.push_back(std::move(chain));
+}
+
+// Queries to others than the named servers.
+void Firewall::append_dns(NftChain& chain) {
+    if (firewall_.config.dns_servers.empty()) {
+        return;
+    }
+    for (const Family family : families) {
+        const InSet other{AddressField::destination, family, name_of(dns_set, family), true};
+        for (const Transport transport : transports) {
+            const ToPorts query{transport, {{dns_port, dns_port}}};
+            chain.rules.push_back(
+                {{by_lan(), query, other, Count{counter_of(dns_set)}, RejectNet{}}, ""});
+        }
+    }
+}
+
+void Firewall::append_forward() {
+    NftChain chain{
+        "forward", "between the LAN and the links", filter_hook(NftHookPoint::forward), {}};
+    const auto add = [&](std::vector<NftPart> parts, const char* comment = "") {
+        chain.rules.push_back({std::move(parts), comment});
+    };
+    add({OfState{ct_established | ct_related}, Accept{}});
+    add({OfState{ct_invalid}, refuse(invalid)});
+    append_dns(chain);
+    for (const Family family : families) {
+        const InSet own{AddressField::source, family, name_of(lan_set, family), false};
+        add({by_lan(), own, Accept{}});
+    }
+    add({by_lan(), refuse(spoofed)}, "not the LAN's");
+    add({by_uplink(), WithDestinationMapped{}, Accept{}}, "port forwards");
+    add({refuse(forward)});
+    ruleset_.chains.push_back(std::move(chain));
+}
+
+} // namespace
+
+void append_firewall(NftRuleset& ruleset, const NetfilterState& state) {
+    Firewall firewall(ruleset, state);
+    firewall.append_sets();
+    firewall.append_refusals();
+    firewall.append_fragments();
+    firewall.append_sources();
+    firewall.append_input();
+    firewall.append_forward();
+}
+
+const std::vector<Prefix>& spoofed_sources() {
+    static const std::vector<Prefix> networks = [] {
+        std::vector<Prefix> parsed;
+        for (const char* text : {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8",
+                                 "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+                                 "::1/128", "::ffff:0:0/96", "fc00::/7", "fec0::/10", "ff00::/8"}) {
+            parsed.push_back(*Prefix::parse(text));
+        }
+        return parsed;
+    }();
+    return networks;
+}
+
+} // namespace linkbal
