@@ -156,6 +156,9 @@ def test_one_port_to_another_host_by_each_uplink(shared_lab, forwards, family):
     with Listener(shared_lab.hosts[1], 7100):
         assert tcp(shared_lab.internet, second, PORT, OUTSIDE[family]) == OPEN
     assert tcp(shared_lab.internet, first, PORT, OUTSIDE[family]) == OPEN
+    for host in shared_lab.hosts:
+        assert tcp(host, first, PORT) == OPEN
+        assert tcp(host, second, PORT) == REFUSED, "the same for the LAN"
 
 
 @FAMILIES

@@ -67,10 +67,12 @@ def _answer(question):
     return head + question[12:end] + record
 
 
-def asks(space, server, over="udp", patience=2):
+def asks(space, server, over="udp", patience=4):
     """What dig makes of it: OPEN, REFUSED or, after `patience` seconds, SILENT."""
     done = space.run("dig", "+short", f"+time={patience}", "+tries=1",
                      "+tcp" if over == "tcp" else "+notcp", f"@{server}", NAME, "A", check=False)
     if done.stdout.strip() == "192.0.2.7":
         return OPEN
-    return REFUSED if "refused" in done.stdout or "unreachable" in done.stdout else SILENT
+    # What systems call the ICMP errors of a firewall that refuses.
+    said = ("connection refused", "host unreachable", "permission denied")
+    return REFUSED if any(words in done.stdout for words in said) else SILENT
