@@ -2,7 +2,7 @@
 """[firewall]: what passes between the LAN and the internet, and what does not (S12)."""
 
 import pytest
-from lab import Config, ping, tcp_who, udp_who, waituntil
+from lab import Balancer, Config, differences, ping, snapshot, tcp_who, udp_who, waituntil
 from lab.busy import Busy
 from lab.clients import Udp
 from lab.dns import Resolver, asks
@@ -214,6 +214,26 @@ def test_open_connections_survive_the_firewall(linkbal, lab):
         wall.up(Config(lab))
         assert not busy.stuck() + busy6.stuck()
     assert lab.spoofed() == 0
+
+
+EVERYTHING = {
+    "ping": ["lan", "203.0.113.0/24"], "dns_servers": ["198.51.100.53"], "log": ["fragments", "spoofed"],
+    "expected_sources": ["10.1.2.0/24"],
+    "allow": [{"service": ["ssh", "8000-8010/udp"], "from": ["lan", "uplinks"], "rate": "10/minute"}],
+    "forward": [{"port": 8080, "to": "192.168.0.10:80"}, {"port": "9000-9009", "to": "[2001:db8:a::10]:9500"}],
+    "helpers": {"ftp": True, "sip": [5060, 5070], "tftp": True}}
+
+
+def test_the_same_again_and_down(linkbal, lab):
+    """A second `up` leaves every rule in its place; `down` leaves nothing behind."""
+    before = snapshot(lab)
+    wall = Firewall(lab, linkbal, links={"velox1": {"mss": 1400}})
+    wall.up(**EVERYTHING)
+    rules = lab.gateway.output("nft", "-a", "-s", "list", "ruleset")
+    Balancer.up(wall)
+    assert lab.gateway.output("nft", "-a", "-s", "list", "ruleset") == rules
+    wall.down()
+    assert not differences(before, snapshot(lab))
 
 
 @FAMILIES

@@ -4,6 +4,7 @@
 import contextlib
 
 import pytest
+from lab import waituntil
 from lab.clients import Udp
 from lab.fast import Watch
 from lab.firewall import Firewall
@@ -108,6 +109,14 @@ def test_fragments_are_logged(shared_lab, wall, log, family):
     assert f"IN={uplink.device} " in line and "PROTO=UDP" in line
     udp(shared_lab.internet, uplink.address(family), CLOSED, OUTSIDE[family], PATIENCE)
     assert len(log.starting(shared_lab.instance)) == len(log.starting(f"{shared_lab.instance} fragment: "))
+
+
+def test_the_default_prefix(shared_lab, wall, log):
+    wall.up(allow=OPEN_PORT)
+    uplink = shared_lab.uplinks[0]
+    udp(shared_lab.internet, uplink.address4, WHO, OUTSIDE[4], PATIENCE, bytes(4000))
+    about = f"SRC={OUTSIDE[4]} DST={uplink.address4} "
+    waituntil(lambda: [line for line in log.starting("linkbal fragment: ") if about in line], 5)
 
 
 def test_every_reason_is_logged(shared_lab, wall, log):

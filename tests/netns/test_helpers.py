@@ -74,6 +74,14 @@ def test_ftp_at_other_ports(shared_lab, wall, server, family, mode):
 
 
 @pytest.mark.parametrize("family, mode", USES)
+def test_ftp_of_the_gateway_itself(shared_lab, wall, server, family, mode):
+    wall.up(helpers={"ftp": True})
+    with wall.quiet("input"):
+        for there in shared_lab.servers(family)[:3]:
+            assert fetch(shared_lab.gateway, there, MODES[mode]) == server.content
+
+
+@pytest.mark.parametrize("family, mode", USES)
 def test_an_ftp_server_of_the_lan(linkbal, lab, family, mode):
     """Forwarded: its data connections use the uplink and the address that the client knows."""
     wall = Firewall(lab, linkbal)

@@ -283,6 +283,8 @@ class Lab:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
+        # Before too: a namespace of somebody else may get the number of one that is gone.
+        namespaces.remove_instance(self.instance)
         for space in self.namespaces:
             namespaces.remove(space.name)
         namespaces.remove_instance(self.instance)
