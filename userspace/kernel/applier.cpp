@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/applier.h"
+#include "kernel/modules.h"
 
 #include <algorithm>
 #include <array>
@@ -119,6 +120,16 @@ void Applier::forget_connections(const ForgetConnections& action) {
     }
 }
 
+// Without them connections that carry addresses don't work through NAT; all others do.
+void Applier::load_nat_helpers(const std::vector<HelperConfig>& helpers) {
+    for (const auto& helper : helpers) {
+        if (const auto loaded = load_nat_helper(helper.name); !loaded) {
+            warnings_.push_back(
+                fmt::format("helper {} without NAT: {}", helper.name, loaded.error().message));
+        }
+    }
+}
+
 struct Applier::Perform {
     Applier& self;
 
@@ -146,6 +157,7 @@ struct Applier::Perform {
             return tl::unexpected(former.error());
         }
         self.former_netfilter_ = *std::move(former);
+        self.load_nat_helpers(action.to.helpers);
         return replace(self.instance_, action.to);
     }
     Status operator()(const LoadPrograms&) const { return self.load_programs(); }

@@ -50,6 +50,7 @@ class Applier {
     Status attach(const Attachment& at);
     Status keep_attached(const Attachment& at);
     Status put_back(const Attachment& at);
+    void load_nat_helpers(const std::vector<HelperConfig>& helpers);
     void forget_connections(const ForgetConnections& action);
 
     const std::string& instance_;
