@@ -6,7 +6,7 @@ import http.client
 import os
 
 import pytest
-from lab import Balancer, Config
+from lab import Balancer, Config, tcp_who, waituntil
 from lab.fast import Fast
 from lab.handshakes import Handshakes
 from lab.network import Lab
@@ -52,12 +52,18 @@ def transfer(host, server, patience=20):
             return False
 
 
-def opened(lab, family, count=8):
+def by_both(lab, family):
+    """New connections go by both uplinks before anything is concluded from those that are seen."""
+    waituntil(lambda: len(tcp_who(lab, 20, family)) == 2, what="connections by both uplinks")
+
+
+def opened(lab, family):
     """Connections that go by both uplinks; {uplink name: Handshakes}."""
+    by_both(lab, family)
     with contextlib.ExitStack() as stack:
         seen = {u.name: stack.enter_context(Handshakes(u.router, "customer")) for u in lab.uplinks}
-        for n in range(count):
-            assert tcp(lab.hosts[0], lab.servers(family)[n], WHO) == OPEN
+        for server in lab.servers(family):
+            assert tcp(lab.hosts[0], server, WHO) == OPEN
     return seen
 
 
@@ -114,8 +120,9 @@ def test_answers_of_two_uplinks(linkbal, lab, family):
     """Each connection's own uplink decides."""
     narrowed(lab, lab.uplinks[1])
     Balancer(lab, linkbal).up(Config(lab))
+    by_both(lab, family)
     with Handshakes(lab.hosts[0], "eth0") as seen:
-        for server in lab.servers(family)[:12]:
+        for server in lab.servers(family):
             assert tcp(lab.hosts[0], server, WHO) == OPEN
     assert seen.sizes("SYN-ACK", family) == {1500 - HEADERS[family], MTU - HEADERS[family]}
 
