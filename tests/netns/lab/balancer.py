@@ -25,7 +25,8 @@ class Config:
 
     weights   {uplink name: weight}; uplinks that are not in it are left out
     balance   further keys of [balance], as TOML values: {"attach": '"clsact"'}
-    sections  further sections: {"health": {"probe": "tcp"}}
+    sections  further sections: {"health": {"probe": "tcp"}, "forward": [{"port": 80, ...}, ...]}; a list
+              is an array of tables
     links     further keys of uplinks, and [uplink.health]: {"velox1": {"tier": 2, "health": {...}}};
               None leaves a key out: {"velox1": {"gateway": None}}
     """
@@ -50,8 +51,12 @@ class Config:
             if uplink.name in self.weights:
                 lines += self._uplink(uplink)
         lines += ["", "[balance]", *(f"{k} = {v}" for k, v in self.balance.items())]
-        for name, keys in self.sections.items():
-            lines += ["", f"[{name}]", *_pairs(keys)]
+        for name, tables in self.sections.items():
+            if isinstance(tables, dict):
+                lines += ["", f"[{name}]", *_pairs(tables)]
+            else:
+                for keys in tables:
+                    lines += ["", f"[[{name}]]", *_pairs(keys)]
         return "\n".join(lines) + "\n"
 
     def _uplink(self, uplink):

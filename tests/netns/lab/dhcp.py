@@ -86,3 +86,21 @@ class Client:
                                           "proto", "dhcp")
             return f" {address}/" in addresses and (router is None or f"via {router} " in routes)
         return waituntil(configured, timeout, f"{self._device} has {address} by {router}")
+
+
+def lease_from(lab, host, server, address):
+    """Whether a host gets `address` from a DHCP server in another namespace; it keeps its own one."""
+    process = server.popen(
+        "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root",
+        "--log-facility=/dev/null", f"--pid-file={lab.directory}/dnsmasq-lan.pid",
+        f"--interface={lab.lan_device}", "--bind-interfaces", "--dhcp-authoritative", "--no-ping",
+        "--leasefile-ro", f"--dhcp-range={address},{address},2m")
+    try:
+        waituntil(lambda: ":67 " in server.output("ss", "-ulnH"), what="the DHCP server")
+        nothing = script(lab, "udhcpc-nothing", "#!/bin/sh\n")
+        done = host.run("udhcpc", "--foreground", "--quit", "--now", "--interface", "eth0", "--retries",
+                        "3", "--timeout", "1", "--script", nothing, check=False)
+        return f"lease of {address} obtained" in done.stderr + done.stdout
+    finally:
+        process.kill()
+        process.wait()

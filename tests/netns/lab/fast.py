@@ -102,14 +102,15 @@ class Watch:
     """Counts in a hook of the gateway (or another namespace) what passes the kernel there.
 
     with Watch(lab.gateway, "udp dport 7000") as watch: ... watch.packets()
+    watch.last  # packets in the end
     """
 
-    def __init__(self, space, match="", hook="forward"):
-        self.space, self.name = space, f"watch{next(_tables)}"
+    def __init__(self, space, match="", hook="forward", priority=-5):
+        self.space, self.name, self.last = space, f"watch{next(_tables)}", None
         self.text = f"""
             table inet {self.name} {{
                 chain counting {{
-                    type filter hook {hook} priority -5; policy accept;
+                    type filter hook {hook} priority {priority}; policy accept;
                     {match} counter
                 }}
             }}"""
@@ -131,6 +132,7 @@ class Watch:
         return self
 
     def __exit__(self, *_):
+        self.last = self.packets()
         self.space.run("nft", "delete", "table", "inet", self.name, check=False)
 
 

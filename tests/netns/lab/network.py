@@ -108,6 +108,10 @@ class Lab:
                 self.shape(uplink, speed)
         self.serve(self.internet, *SERVERS4, *(SERVERS6 if self.ipv6 else ()))
 
+    def add_namespace(self, role):
+        """One more, which ends with the lab."""
+        return self._namespace(role)
+
     def _namespace(self, role):
         space = Namespace(f"{self.instance}-{role}")
         self.namespaces.append(space)
@@ -279,6 +283,8 @@ class Lab:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
+        # Before too: a namespace of somebody else may get the number of one that is gone.
+        namespaces.remove_instance(self.instance)
         for space in self.namespaces:
             namespaces.remove(space.name)
         namespaces.remove_instance(self.instance)
