@@ -47,7 +47,11 @@ inline std::vector<ForwardConfig> full_forwards() {
     moved.port = {65533, 65535};
     moved.to = IpAddress::parse("2001:db8::10").value();
     moved.to_port = 443;
-    return {web, games, moved};
+    ForwardConfig named;
+    named.port = {25, 25};
+    named.to = IpAddress::parse("192.0.2.12").value();
+    named.uplinks = {"velox2"};
+    return {web, games, moved, named};
 }
 
 inline NetfilterState full_netfilter() {
@@ -58,8 +62,9 @@ inline NetfilterState full_netfilter() {
                      {"former", "eth3", 0x00030000, true}};
     state.masqueraded = {net("192.0.2.0/24"), net("2001:db8::/61")};
     state.lan_devices = {"eth0", "lan1"};
-    state.uplink_addresses = {IpAddress::parse("198.51.100.2").value(),
-                              IpAddress::parse("2001:db8:5::2").value()};
+    state.uplink_addresses = {{"velox1", IpAddress::parse("198.51.100.2").value()},
+                              {"velox1", IpAddress::parse("2001:db8:5::2").value()},
+                              {"velox2", IpAddress::parse("203.0.113.2").value()}};
     state.firewall = full_firewall();
     state.forwards = full_forwards();
     state.helpers = {{"amanda", Transport::udp, {10080}},

@@ -114,7 +114,10 @@ TEST_CASE("the LAN's and our own addresses are looked at before open connections
     CHECK(rules.find("@lan4 goto drop_spoofed") < open);
     CHECK(rules.find("@lan6 goto drop_spoofed") < open);
     CHECK(rules.find("fib saddr type local goto drop_spoofed") < open);
-    CHECK(rules.find("@expected4 accept") < rules.find("@lan4"));
+    CHECK(rules.find("@expected4 accept") > open);
+    CHECK(rules.find("@expected4 accept") < rules.find("@spoofed4"));
+    CHECK(rules.find("ip6 saddr ::/128 icmpv6 type { 133, 135, 143 } accept") <
+          rules.find("@spoofed6"));
     CHECK(rules.find("iifname \"eth1\" ip saddr 192.168.1.0/24 accept") <
           rules.find("@spoofed4 goto"));
     CHECK(rules.find("@spoofed4 goto") > open);
@@ -162,6 +165,8 @@ TEST_CASE(
     CHECK(has(rules, "iifname \"eth2\" fib daddr type local ip saddr 203.0.113.7/32 udp dport "
                      "27000-27002 dnat ip to 192.0.2.11\n"));
     CHECK_FALSE(has(rules, "@outside4 tcp dport 27000"));
+    CHECK(has(rules, "ip daddr @outside4_velox2 tcp dport 25 dnat ip to 192.0.2.12"));
+    CHECK_FALSE(has(rules, "@outside4 tcp dport 25"));
     CHECK(has(rules, "tcp dport 65535 dnat ip6 to [2001:db8::10]:445"));
     CHECK(has(lines(netfilter_ruleset(full_netfilter()), "nat_postrouting"),
               "ct status dnat masquerade"));

@@ -12,14 +12,14 @@ namespace linkbal {
 namespace {
 
 // Port forwards can be reached from the LAN by these.
-std::vector<IpAddress> addresses_of(const std::vector<Uplink>& uplinks, const Facts& facts) {
-    std::vector<IpAddress> all;
+std::vector<UplinkAddress> addresses_of(const std::vector<Uplink>& uplinks, const Facts& facts) {
+    std::vector<UplinkAddress> all;
     for (const Uplink& uplink : uplinks) {
         const Interface* interface = facts.interface(uplink.device);
         for (const Family family : families) {
             if (interface != nullptr && !uplink.retired) {
                 for (const auto& known : global_addresses(*interface, family)) {
-                    all.push_back(known.address);
+                    all.push_back({uplink.name, known.address});
                 }
             }
         }

@@ -32,6 +32,8 @@ constexpr uint8_t echo_request_6 = 128;
 const std::vector<uint8_t> necessary_icmpv6{1,   2,   3,   4,   130, 131, 132,
                                             133, 134, 135, 136, 141, 142, 143};
 
+const std::vector<uint8_t> nameless_icmpv6{133, 135, 143};
+
 std::string name_of(std::string_view set, Family family) {
     return fmt::format("{}{}", set, family == Family::ipv4 ? 4 : 6);
 }
@@ -183,25 +185,29 @@ void Firewall::append_sources() {
                    "who comes by an uplink must not be somebody else",
                    NftHook{NftChainType::filter, NftHookPoint::prerouting, before_marks},
                    {}};
+    const auto add = [&](std::vector<NftPart> parts, const char* comment = "") {
+        chain.rules.push_back({std::move(parts), comment});
+    };
+    const auto from = [](const char* set, Family family) {
+        return InSet{AddressField::source, family, name_of(set, family), false};
+    };
     auto trusted = state_.lan_devices;
     trusted.insert(trusted.begin(), "lo");
-    chain.rules.push_back({{OnDevices{Direction::in, trusted}, Accept{}}, ""});
+    add({OnDevices{Direction::in, trusted}, Accept{}});
     for (const Family family : families) {
-        const auto from = [&](const char* set) {
-            return InSet{AddressField::source, family, name_of(set, family), false};
-        };
-        chain.rules.push_back({{from(expected_set), Accept{}}, ""});
-        chain.rules.push_back({{from(lan_set), refuse(spoofed)}, "the LAN's, not from the LAN"});
+        add({from(lan_set, family), refuse(spoofed)}, "the LAN's, not from the LAN");
     }
-    chain.rules.push_back({{IsLocal{AddressField::source}, refuse(spoofed)}, "our own"});
-    chain.rules.push_back({{OfState{ct_established | ct_related}, Accept{}}, ""});
+    add({IsLocal{AddressField::source}, refuse(spoofed)}, "our own");
+    add({OfState{ct_established | ct_related}, Accept{}});
     for (const auto& [device, network] : firewall_.subnets) {
-        chain.rules.push_back(
-            {{OnDevices{Direction::in, {device}}, FromNetwork{network}, Accept{}}, "its own"});
+        add({OnDevices{Direction::in, {device}}, FromNetwork{network}, Accept{}}, "its own");
     }
+    // Who has no address yet asks from none whether one is free, where the routers are, and for groups.
+    add({by_uplink(), FromNetwork{*Prefix::parse("::/128")},
+         OfIcmpTypes{Family::ipv6, nameless_icmpv6}, Accept{}});
     for (const Family family : families) {
-        const InSet nobody{AddressField::source, family, name_of(spoofed_set, family), false};
-        chain.rules.push_back({{by_uplink(), nobody, refuse(spoofed)}, ""});
+        add({by_uplink(), from(expected_set, family), Accept{}});
+        add({by_uplink(), from(spoofed_set, family), refuse(spoofed)});
     }
     ruleset_.chains.push_back(std::move(chain));
 }
@@ -300,18 +306,18 @@ void Firewall::append_input() {
     ruleset_.chains.push_back(std::move(chain));
 }
 
-// Queries to others than the named servers.
+// Queries to others than the named servers. TCP is told by a reset: an ICMP error may come while the
+// client is still within its system call, and is heard a second later then (seen on 6.18).
 void Firewall::append_dns(NftChain& chain) {
     if (firewall_.config.dns_servers.empty()) {
         return;
     }
+    const Count count{counter_of(dns_set)};
     for (const Family family : families) {
         const InSet other{AddressField::destination, family, name_of(dns_set, family), true};
-        for (const Transport transport : transports) {
-            const ToPorts query{transport, {{dns_port, dns_port}}};
-            chain.rules.push_back(
-                {{by_lan(), query, other, Count{counter_of(dns_set)}, RejectNet{}}, ""});
-        }
+        const ToPorts tcp{Transport::tcp, {{dns_port, dns_port}}};
+        chain.rules.push_back({{by_lan(), tcp, other, count, ResetTcp{}}, ""});
+        chain.rules.push_back({{by_lan(), udp_port(dns_port), other, count, RejectNet{}}, ""});
     }
 }
 
@@ -328,7 +334,6 @@ void Firewall::append_forward() {
         const InSet own{AddressField::source, family, name_of(lan_set, family), false};
         add({by_lan(), own, Accept{}});
     }
-    add({by_lan(), refuse(spoofed)}, "not the LAN's");
     add({by_uplink(), WithDestinationMapped{}, Accept{}}, "port forwards");
     add({refuse(forward)});
     ruleset_.chains.push_back(std::move(chain));
@@ -351,7 +356,7 @@ const std::vector<Prefix>& spoofed_sources() {
         std::vector<Prefix> parsed;
         for (const char* text : {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8",
                                  "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
-                                 "::1/128", "::ffff:0:0/96", "fc00::/7", "fec0::/10", "ff00::/8"}) {
+                                 "::/127", "::ffff:0:0/96", "fc00::/7", "fec0::/10", "ff00::/8"}) {
             parsed.push_back(*Prefix::parse(text));
         }
         return parsed;

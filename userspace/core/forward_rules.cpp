@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <string>
 
 #include <fmt/format.h>
@@ -13,7 +14,11 @@ namespace {
 
 constexpr int32_t destination_nat = -100;
 
-std::string outside_set(Family family) { return family == Family::ipv4 ? "outside4" : "outside6"; }
+// The gateway's addresses on one uplink, or on all.
+std::string outside_set(Family family, const std::string& uplink = "") {
+    return fmt::format("outside{}{}{}", family == Family::ipv4 ? 4 : 6, uplink.empty() ? "" : "_",
+                       uplink);
+}
 
 bool has_hairpin(const NetfilterState& state) {
     return std::ranges::any_of(state.forwards, &ForwardConfig::hairpin);
@@ -91,30 +96,60 @@ std::vector<std::vector<NftPart>> outside_origins(const ForwardConfig& forward,
     return origins;
 }
 
+// By the addresses of the uplinks that it is for.
 std::vector<std::vector<NftPart>> lan_origins(const ForwardConfig& forward,
                                               const NetfilterState& state) {
     const Family family = forward.to->family();
+    const OnDevices by_lan{Direction::in, state.lan_devices};
+    const auto to = [&](const std::string& set) {
+        return std::vector<NftPart>{by_lan, InSet{AddressField::destination, family, set, false}};
+    };
     if (!forward.hairpin) {
         return {};
     }
-    return {{OnDevices{Direction::in, state.lan_devices},
-             InSet{AddressField::destination, family, outside_set(family), false}}};
+    if (forward.uplinks.empty()) {
+        return {to(outside_set(family))};
+    }
+    std::vector<std::vector<NftPart>> origins;
+    for (const auto& uplink : forward.uplinks) {
+        origins.push_back(to(outside_set(family, uplink)));
+    }
+    return origins;
+}
+
+// Of all uplinks if `uplink` is empty.
+PrefixSet addresses_of(const NetfilterState& state, Family family, const std::string& uplink) {
+    PrefixSet outside{outside_set(family, uplink), family, {}};
+    for (const auto& known : state.uplink_addresses) {
+        if (known.address.family() == family && (uplink.empty() || known.uplink == uplink)) {
+            outside.networks.emplace_back(known.address, known.address.bits());
+        }
+    }
+    outside.networks = outermost(std::move(outside.networks));
+    return outside;
+}
+
+// One for each that a hairpin refers to.
+void append_address_sets(NftRuleset& ruleset, const NetfilterState& state) {
+    std::set<std::string> wanted;
+    for (const auto& forward : state.forwards) {
+        if (forward.hairpin && forward.uplinks.empty()) {
+            wanted.insert("");
+        } else if (forward.hairpin) {
+            wanted.insert(forward.uplinks.begin(), forward.uplinks.end());
+        }
+    }
+    for (const auto& uplink : wanted) {
+        for (const Family family : families) {
+            ruleset.sets.emplace_back(addresses_of(state, family, uplink));
+        }
+    }
 }
 
 } // namespace
 
 void append_forwards(NftRuleset& ruleset, const NetfilterState& state) {
-    for (const Family family : families) {
-        PrefixSet outside{outside_set(family), family, {}};
-        for (const auto& address : state.uplink_addresses) {
-            if (address.family() == family) {
-                outside.networks.emplace_back(address, address.bits());
-            }
-        }
-        if (has_hairpin(state)) {
-            ruleset.sets.emplace_back(std::move(outside));
-        }
-    }
+    append_address_sets(ruleset, state);
     NftChain chain{
         "nat_forward",
         "connections from outside to hosts of the LAN",

@@ -22,6 +22,12 @@ struct NetfilterUplink {
     auto operator<=>(const NetfilterUplink&) const = default;
 };
 
+struct UplinkAddress {
+    std::string uplink;
+    IpAddress address = IpAddress::any(Family::ipv4);
+    auto operator<=>(const UplinkAddress&) const = default;
+};
+
 // SYNs that pass the device in either direction announce no larger segments than fit.
 struct MssClamp {
     std::string device;
@@ -50,8 +56,7 @@ struct NetfilterState {
     std::vector<Prefix> masqueraded; // sources that are masqueraded on every uplink: the LAN
     bool resets = true; // clients of ended TCP connections are told (the kernel can: 5.9)
     std::vector<std::string> lan_devices{}; // as configured
-    std::vector<IpAddress>
-        uplink_addresses{}; // where port forwards are reached from the LAN; sorted
+    std::vector<UplinkAddress> uplink_addresses{}; // where the LAN reaches forwards; sorted
     std::optional<FirewallState> firewall{};
     std::vector<ForwardConfig> forwards{};
     std::vector<HelperConfig> helpers{};

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The expressions that our rules are made of, each appended to the list of expressions that is open
-// in a message. Values pass from one to the next in register 1.
+// The expressions that our rules match by, each appended to the list of expressions that is open in a
+// message. Values pass from one to the next in register 1. What rules do: kernel/nft_statement.h
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -13,11 +12,6 @@
 #include "core/nft_rule.h"
 
 namespace linkbal {
-
-// What becomes of a packet, as a rule's last expression or a verdict map's value: code (NF_ACCEPT,
-// NFT_GOTO) and chain, or none, in an attribute `type`. Written here because libnftnl 1.2.4 leaves
-// out the terminating zero of names, without which it cannot read the message itself.
-void put_verdict(nlmsghdr* message, uint16_t type, int32_t code, const std::string& chain = {});
 
 // --- values into register 1 -------------------------------------------------------------------
 
@@ -52,27 +46,5 @@ void match_mark(nlmsghdr* message, uint32_t mask, uint32_t mark);
 void match_tcp_flags(nlmsghdr* message, uint8_t mask, uint8_t value);
 void match_fragment(nlmsghdr* message, Family family);
 void match_local(nlmsghdr* message, AddressField field); // an address of this machine
-
-// `rate` packets in `seconds`, and `burst` more at once; `over`: matches what is too much.
-struct LimitExpression {
-    uint64_t rate = 0;
-    uint64_t seconds = 1;
-    uint32_t burst = 0;
-    bool over = false;
-};
-void limit(nlmsghdr* message, const LimitExpression& limit);
-// The same for each key in register 1, kept in a set.
-void update_limit(nlmsghdr* message, const std::string& set, uint32_t set_id,
-                  const LimitExpression& limit);
-
-// --- what is done -----------------------------------------------------------------------------
-
-void refer_to(nlmsghdr* message, uint32_t type, const std::string& object); // NFT_OBJECT_*
-void log(nlmsghdr* message, const std::string& prefix); // level: warning, nft's default
-void clamp_mss(nlmsghdr* message, uint16_t size);       // 0: the path's
-void verdict(nlmsghdr* message, int32_t code, const std::string& chain = {});
-void masquerade(nlmsghdr* message);
-void map_destination(nlmsghdr* message, const IpAddress& address, std::optional<uint16_t> port);
-void reject(nlmsghdr* message, uint32_t type, uint8_t code); // in prerouting: kernel 5.9
 
 } // namespace linkbal

@@ -11,6 +11,7 @@
 #include "kernel/dead_set.h"
 #include "kernel/nft_expression.h"
 #include "kernel/nft_sets.h"
+#include "kernel/nft_statement.h"
 
 namespace linkbal {
 

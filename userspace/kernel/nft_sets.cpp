@@ -13,7 +13,7 @@
 #include <net/if.h>
 
 #include "kernel/dead_set.h"
-#include "kernel/nft_expression.h"
+#include "kernel/nft_statement.h"
 
 namespace linkbal {
 
