@@ -55,7 +55,7 @@ struct NetfilterState {
     std::vector<NetfilterUplink> uplinks;
     std::vector<Prefix> masqueraded; // sources that are masqueraded on every uplink: the LAN
     bool resets = true; // clients of ended TCP connections are told (the kernel can: 5.9)
-    std::vector<std::string> lan_devices{}; // as configured
+    std::vector<std::string> lan_devices{};        // as configured
     std::vector<UplinkAddress> uplink_addresses{}; // where the LAN reaches forwards; sorted
     std::optional<FirewallState> firewall{};
     std::vector<ForwardConfig> forwards{};
