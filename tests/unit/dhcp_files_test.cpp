@@ -4,8 +4,8 @@
 
 #include "config_cases.h"
 #include "core/config_check_dhcp.h"
-#include "core/dhcp_files.h"
-#include "core/dhcp_lan.h"
+#include "core/dhcp/files.h"
+#include "core/dhcp/lan.h"
 
 using namespace linkbal;
 using namespace linkbal::test;

@@ -8,7 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "config_cases.h"
-#include "core/import.h"
+#include "core/import/import.h"
 
 namespace linkbal::test {
 

@@ -5,7 +5,7 @@
 
 #include <fmt/ranges.h>
 
-#include "core/shell_script.h"
+#include "core/shell/script.h"
 #include "support/catch.h"
 
 using namespace linkbal;

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/dhcp_files.h"
+#include "core/dhcp/files.h"
 
 namespace linkbal {
 

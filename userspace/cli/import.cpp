@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/import.h"
+#include "core/import/import.h"
 
 #include "cli/report.h"
 #include "core/config_file.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/address.h"
-#include "core/dhcp_config.h"
+#include "core/dhcp/config.h"
 #include "core/firewall_config.h"
 
 namespace linkbal {

@@ -7,7 +7,7 @@
 
 #include <fmt/ranges.h>
 
-#include "core/dhcp_lan.h"
+#include "core/dhcp/lan.h"
 
 namespace linkbal {
 

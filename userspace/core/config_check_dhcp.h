@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/config_findings.h"
-#include "core/dhcp_config.h"
+#include "core/dhcp/config.h"
 
 namespace linkbal {
 

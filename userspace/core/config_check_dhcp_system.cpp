@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "core/config_check_dhcp.h"
-#include "core/dhcp_lan.h"
+#include "core/dhcp/lan.h"
 
 namespace linkbal {
 

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/import/filter.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "core/import/words.h"
+
+namespace linkbal {
+
+namespace {
+
+bool is_never_a_source(const Prefix& source) {
+    static const auto networks = [] {
+        std::vector<Prefix> list;
+        for (const std::string_view text :
+             {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+              "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fc00::/7",
+              "ff00::/8", "::ffff:0:0/96", "fec0::/10"}) {
+            list.push_back(Prefix::parse(text).value());
+        }
+        return list;
+    }();
+    return std::ranges::any_of(networks, [&](const Prefix& network) {
+        return network.length() <= source.length() && network.overlaps(source);
+    });
+}
+
+std::string trimmed_prefix(std::string text) {
+    while (!text.empty() && (text.back() == ' ' || text.back() == ':')) {
+        text.pop_back();
+    }
+    return text;
+}
+
+FirewallLog log_of(const PacketRule& rule, const ImportModel& model) {
+    return rule.fragments                  ? FirewallLog::fragments
+           : is_spoofing_rule(rule, model) ? FirewallLog::spoofed
+           : rule.has_state("INVALID")     ? FirewallLog::invalid
+           : rule.chain == "INPUT"         ? FirewallLog::input
+                                           : FirewallLog::forward;
+}
+
+void judge_log(const PacketRule& rule, ImportModel& model, ImportLedger& ledger) {
+    const FirewallLog kind = log_of(rule, model);
+    const bool whole_chain = kind == FirewallLog::input || kind == FirewallLog::forward;
+    PacketRule unlimited = rule;
+    unlimited.limit.clear();
+    if (!rule.unknown.empty() || (whole_chain && !unlimited.takes_all())) {
+        ledger.left(rule.command, "linkbal logs what it drops: fragments, spoofed, invalid, input, "
+                                  "forward");
+        return;
+    }
+    static constexpr std::array<std::string_view, 5> words{"fragment", "spoofed", "invalid",
+                                                           "input", "forward"};
+    const auto bit = static_cast<unsigned>(kind);
+    size_t word = 0;
+    while ((bit >> word) > 1) {
+        ++word;
+    }
+    model.config.firewall->log |= static_cast<uint8_t>(kind);
+    ledger.differs(
+        rule.command,
+        fmt::format("logged, in lines that begin with \"linkbal {}: \"{}", words[word],
+                    rule.log_prefix.empty()
+                        ? ""
+                        : fmt::format(", not with \"{}\"", trimmed_prefix(rule.log_prefix))));
+}
+
+bool ranges_overlap(const std::vector<PortRange>& a, const std::vector<PortRange>& b) {
+    return a.empty() || b.empty() || std::ranges::any_of(a, [&](const PortRange& one) {
+               return std::ranges::any_of(b, [&](const PortRange& other) {
+                   return one.first <= other.last && other.first <= one.last;
+               });
+           });
+}
+
+bool networks_overlap(const std::optional<Prefix>& a, const std::optional<Prefix>& b) {
+    return !a || !b || (a->family() == b->family() && a->overlaps(*b));
+}
+
+bool words_overlap(const std::string& a, const std::string& b) {
+    return a.empty() || b.empty() || a == b;
+}
+
+} // namespace
+
+bool is_spoofing_rule(const PacketRule& rule, const ImportModel& model) {
+    return model.uplink_by(rule.in) != nullptr && rule.source && rule.protocol.empty() &&
+           rule.unknown.empty() &&
+           (rule.target == "DROP" || rule.target == "LOG" || rule.target == "REJECT") &&
+           (is_never_a_source(*rule.source) || model.is_lan(*rule.source));
+}
+
+bool asks_for_dhcp(const PacketRule& rule) {
+    static constexpr PortRange server{67, 67};
+    static constexpr PortRange both{67, 68};
+    static constexpr PortRange server6{547, 547};
+    return rule.protocol == "udp" && rule.ports.size() == 1 &&
+           (rule.ports[0] == server || rule.ports[0] == both || rule.ports[0] == server6);
+}
+
+bool can_overlap(const PacketRule& a, const PacketRule& b) {
+    return a.family == b.family && words_overlap(a.protocol, b.protocol) &&
+           words_overlap(a.in, b.in) && words_overlap(a.out, b.out) &&
+           networks_overlap(a.source, b.source) && networks_overlap(a.destination, b.destination) &&
+           ranges_overlap(a.ports, b.ports) && !a.only_known() && !b.only_known();
+}
+
+bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledger) {
+    const bool drops = rule.target == "DROP" || rule.target == "REJECT";
+    if (rule.target == "LOG" || rule.target == "NFLOG" || rule.target == "ULOG") {
+        judge_log(rule, model, ledger);
+    } else if (rule.target != "ACCEPT" && !drops) {
+        ledger.left(rule.command, "chains of its own and other targets are not followed");
+    } else if (!rule.unknown.empty()) {
+        ledger.left(rule.command, fmt::format("\"{}\" is not understood", rule.unknown));
+    } else if (rule.only_known() && !drops) {
+        ledger.covered(rule.command, "answers and what belongs to a connection are accepted");
+    } else if (drops && rule.states == std::vector<std::string>{"INVALID"}) {
+        ledger.covered(rule.command, "invalid packets are dropped");
+    } else if (drops && rule.fragments) {
+        ledger.covered(rule.command, "fragments from the uplinks for the gateway are dropped");
+    } else if (drops && is_spoofing_rule(rule, model)) {
+        ledger.covered(rule.command, "spoofed sources are dropped on the uplinks");
+    } else if (drops && rule.takes_all()) {
+        rule.target == "REJECT"
+            ? ledger.differs(rule.command, "what nothing accepts is dropped, not rejected")
+            : ledger.covered(rule.command, "what nothing accepts is dropped");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+} // namespace linkbal

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What rules of INPUT and FORWARD have in common with [firewall].
+#pragma once
+
+#include "core/import/model.h"
+
+namespace linkbal {
+
+// A source that nobody in the internet has, or the LAN's own, on an uplink.
+[[nodiscard]] bool is_spoofing_rule(const PacketRule& rule, const ImportModel& model);
+[[nodiscard]] bool asks_for_dhcp(const PacketRule& rule);
+
+// Drops, logs and what is accepted in both chains; true if it was one of these.
+[[nodiscard]] bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledger);
+
+// Whether some packet that opens a connection could match both.
+[[nodiscard]] bool can_overlap(const PacketRule& a, const PacketRule& b);
+
+// Whether a rule of FORWARD lets in what a DNAT has sent to a host.
+[[nodiscard]] bool admits_forward(const PacketRule& accept, const PacketRule& dnat);
+
+} // namespace linkbal

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// FORWARD of an imported script: what the LAN may do in the internet.
+#include <algorithm>
+
+#include "core/config_values.h"
+#include "core/import/filter.h"
+
+namespace linkbal {
+
+namespace {
+
+constexpr size_t never = SIZE_MAX;
+
+class ForwardJudge {
+  public:
+    ForwardJudge(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger)
+        : rules_(facts.packet_rules), model_(model), ledger_(ledger) {}
+
+    void run() {
+        open_ = first([&](const PacketRule& rule) { return opens_all(rule); });
+        dns_closed_ = first([&](const PacketRule& rule) {
+            return is_dns(rule) && (rule.target == "DROP" || rule.target == "REJECT");
+        });
+        if (dns_closed_ > open_) {
+            dns_closed_ = never;
+        }
+        for (size_t i = 0; i < rules_.size(); ++i) {
+            if (rules_[i].in_chain("FORWARD") && rules_[i].target != "TCPMSS" &&
+                !judge_common(rules_[i], model_, ledger_)) {
+                rules_[i].target == "ACCEPT" ? judge_accept(rules_[i], i)
+                                             : judge_drop(rules_[i], i);
+            }
+        }
+        if (open_ == never) {
+            model_.firewall_notes.emplace_back("WIDER THAN THE SCRIPT: the LAN gets everywhere in "
+                                               "the internet; no rule of the script "
+                                               "accepts all that it sends.");
+        }
+    }
+
+  private:
+    [[nodiscard]] size_t first(auto&& predicate) const {
+        for (size_t i = 0; i < rules_.size(); ++i) {
+            if (rules_[i].in_chain("FORWARD") && predicate(rules_[i])) {
+                return i;
+            }
+        }
+        return never;
+    }
+
+    [[nodiscard]] bool is_from_lan(const PacketRule& rule) const {
+        return rule.source ? in_lan(*rule.source) : model_.is_lan(rule.in);
+    }
+    [[nodiscard]] bool in_lan(const Prefix& network) const {
+        return std::ranges::any_of(model_.config.lan.networks, [&](const Prefix& lan) {
+            return lan.length() <= network.length() && lan.overlaps(network);
+        });
+    }
+    [[nodiscard]] bool is_to_lan(const PacketRule& rule) const {
+        return (rule.destination && in_lan(*rule.destination)) || model_.is_lan(rule.out);
+    }
+
+    // Everything that the LAN begins, to wherever an uplink leads.
+    [[nodiscard]] bool opens_all(const PacketRule& rule) const {
+        const bool whole = rule.source ? model_.is_lan(*rule.source) : model_.is_lan(rule.in);
+        return rule.target == "ACCEPT" && whole && !rule.only_known() && !rule.destination &&
+               rule.protocol.empty() && rule.unknown.empty() && rule.limit.empty() &&
+               !rule.has_mark && (rule.out.empty() || model_.uplink_by(rule.out) != nullptr) &&
+               (rule.states.empty() || rule.has_state("NEW"));
+    }
+
+    [[nodiscard]] bool is_dns(const PacketRule& rule) const {
+        return (is_from_lan(rule) || (!rule.source && rule.in.empty())) && rule.unknown.empty() &&
+               (rule.protocol == "udp" || rule.protocol == "tcp") &&
+               rule.ports == std::vector<PortRange>{{53, 53}};
+    }
+
+    void judge_accept(const PacketRule& rule, size_t index) {
+        if (opens_all(rule)) {
+            ledger_.covered(rule.command, "the LAN gets everywhere");
+        } else if (index > open_ && is_from_lan(rule)) {
+            ledger_.covered(rule.command, "an earlier rule has accepted it");
+        } else if (is_from_lan(rule) && is_to_lan(rule)) {
+            ledger_.covered(rule.command, "hosts of the LAN reach each other");
+        } else if (is_to_lan(rule) && !rule.source_ports.empty() && rule.ports.empty()) {
+            ledger_.covered(rule.command, "answers are accepted");
+        } else if (index < dns_closed_ && dns_closed_ != never && is_dns(rule) &&
+                   rule.destination) {
+            judge_dns_server(rule);
+        } else if (is_from_lan(rule)) {
+            ledger_.left(rule.command,
+                         "[firewall] lets the LAN out to everywhere, whatever it asks for");
+        } else if (!is_forwarded(rule)) {
+            ledger_.left(rule.command, "by uplinks nothing comes in but what a [[forward]] says");
+        }
+    }
+
+    // judge_nat() knows those.
+    [[nodiscard]] bool is_forwarded(const PacketRule& rule) {
+        const bool known = std::ranges::any_of(rules_, [&](const PacketRule& other) {
+            return other.in_chain("PREROUTING", "nat") && other.target == "DNAT" &&
+                   admits_forward(rule, other);
+        });
+        if (known) {
+            ledger_.covered(rule.command, "[[forward]] accepts what it forwards");
+        }
+        return known;
+    }
+
+    void judge_dns_server(const PacketRule& rule) {
+        if (rule.destination->length() != rule.destination->address().bits() ||
+            !is_unicast(rule.destination->address())) {
+            ledger_.left(rule.command, "dns_servers are addresses of hosts");
+            return;
+        }
+        auto& servers = model_.config.firewall->dns_servers;
+        if (std::ranges::find(servers, rule.destination->address()) == servers.end()) {
+            servers.push_back(rule.destination->address());
+        }
+        ledger_.taken(rule.command, "dns_servers");
+    }
+
+    void judge_drop(const PacketRule& rule, size_t index) {
+        const bool from_lan = is_from_lan(rule) || (!rule.source && rule.in.empty());
+        if (index == dns_closed_ || (is_dns(rule) && dns_closed_ != never && index < open_)) {
+            ledger_.taken(rule.command, "dns_servers");
+        } else if (index > open_ && is_from_lan(rule)) {
+            ledger_.covered(rule.command, "an earlier rule has accepted it");
+        } else if (from_lan && index < open_) {
+            ledger_.left(rule.command,
+                         "[firewall] lets the LAN out to everywhere, whatever it asks for");
+        } else if (is_to_lan(rule) || model_.uplink_by(rule.in) != nullptr) {
+            judge_drop_inward(rule, index);
+        } else {
+            ledger_.covered(rule.command, "what nothing accepts is dropped");
+        }
+    }
+
+    void judge_drop_inward(const PacketRule& rule, size_t index) {
+        const bool opened = std::ranges::any_of(rules_.subspan(index + 1), [&](const auto& later) {
+            return later.in_chain("FORWARD") && later.target == "ACCEPT" && !is_from_lan(later) &&
+                   can_overlap(rule, later);
+        });
+        opened ? ledger_.left(rule.command, "a [[forward]] says from where, not from where not")
+               : ledger_.covered(rule.command, "what nothing accepts is dropped");
+    }
+
+    std::span<const PacketRule> rules_;
+    ImportModel& model_;
+    ImportLedger& ledger_;
+    size_t open_ = never;       // the first rule that lets the LAN out
+    size_t dns_closed_ = never; // one before it that takes the rest of its DNS
+};
+
+} // namespace
+
+void judge_forward_chain(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger) {
+    ForwardJudge(facts, model, ledger).run();
+}
+
+} // namespace linkbal
