@@ -127,7 +127,7 @@ TEST_CASE("a table with everything loads, is the same, and any part of it makes 
     SECTION("helper") { other.helpers[1].name = "irc"; }
     SECTION("helper's transport") { other.helpers[1].transport = Transport::udp; }
     SECTION("helper's port") { other.helpers[1].ports.pop_back(); }
-    SECTION("mtu") { other.clamps[0].mtu = 1400; }
+    SECTION("mtu") { other.clamps[0].mtu[1] = 1400; }
     SECTION("size") { other.clamps[1].size = 1301; }
     CHECK(match(other) == NetfilterMatch::different);
 }

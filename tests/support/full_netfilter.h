@@ -72,7 +72,7 @@ inline NetfilterState full_netfilter() {
                      {"pptp", Transport::tcp, {1723}},
                      {"sip", Transport::tcp, {5060}},
                      {"sip", Transport::udp, {5060, 5062}}};
-    state.clamps = {{"eth1", 1492, 0}, {"eth2", 0, 1300}};
+    state.clamps = {{"eth1", {1492, 1480}, 0}, {"eth2", {}, 1300}};
     return state;
 }
 

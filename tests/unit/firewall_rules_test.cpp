@@ -123,13 +123,15 @@ TEST_CASE("the LAN's and our own addresses are looked at before open connections
     CHECK(rules.find("@spoofed4 goto") > open);
 }
 
-TEST_CASE("a limit stands in front of what it limits, and never in the LAN's way") {
+TEST_CASE("who is not within a limit is refused, and the LAN has none") {
     const auto rules = lines(netfilter_ruleset(full_netfilter()), "input");
     CHECK(has(rules, "iifname { \"eth0\", \"lan1\" } tcp dport 22 accept"));
-    const size_t limit = rules.find("tcp dport 22 update @sources0_4 { ip saddr limit rate over "
-                                    "10/minute burst 5 packets } goto drop_input");
-    REQUIRE(limit != std::string::npos);
-    CHECK(limit < rules.find("\"eth3\" } tcp dport 22 accept"));
+    const size_t within = rules.find("tcp dport 22 update @sources0_4 { ip saddr limit rate "
+                                     "10/minute burst 5 packets } accept");
+    REQUIRE(within != std::string::npos);
+    // Also where the set has no room: no rule behind accepts.
+    CHECK(within < rules.find("\"eth3\" } tcp dport 22 goto drop_input"));
+    CHECK_FALSE(has(rules, "\"eth3\" } tcp dport 22 accept"));
     CHECK(has(rules, "ip6 saddr 2001:db8:8::/48 udp dport 5005-65535 update @sources1_6"));
     CHECK_FALSE(has(rules, "ip6 saddr 2001:db8:8::/48 udp dport 5005-65535 update @sources1_4"));
 }
@@ -187,7 +189,7 @@ TEST_CASE("MSS: the path's on the way out, the device's on the way in, a number 
     CHECK(has(rules, "iifname \"eth1\" meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option "
                      "maxseg size set 1452"));
     CHECK(has(rules, "iifname \"eth1\" meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option "
-                     "maxseg size set 1432"));
+                     "maxseg size set 1420"));
     CHECK(has(rules, "iifname \"eth2\" tcp flags & (syn | rst) == syn tcp option maxseg size set "
                      "1300"));
 }

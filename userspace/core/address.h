@@ -2,10 +2,13 @@
 // IP addresses and prefixes as values, both families from one body.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <iterator>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -65,6 +68,15 @@ class Prefix {
     IpAddress address_;
     unsigned length_;
 };
+
+// The addresses or prefixes of one family, in their order.
+template <typename Range>
+auto of_family(const Range& all, Family family) {
+    std::vector<std::ranges::range_value_t<Range>> chosen;
+    std::ranges::copy_if(all, std::back_inserter(chosen),
+                         [&](const auto& one) { return one.family() == family; });
+    return chosen;
+}
 
 // Sorted, without prefixes that lie inside another one.
 std::vector<Prefix> outermost(std::vector<Prefix> prefixes);

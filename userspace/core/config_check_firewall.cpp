@@ -18,13 +18,6 @@ std::string forward_path(size_t index, std::string_view key) {
     return fmt::format("forward[{}].{}", index, key);
 }
 
-std::vector<Prefix> of_family(Networks networks, Family family) {
-    std::vector<Prefix> own;
-    std::ranges::copy_if(networks, std::back_inserter(own),
-                         [&](const Prefix& network) { return network.family() == family; });
-    return own;
-}
-
 bool overlap_with_any(const Prefix& network, Networks others) {
     return std::ranges::any_of(others,
                                [&](const Prefix& other) { return other.overlaps(network); });

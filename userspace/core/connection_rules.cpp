@@ -45,8 +45,9 @@ void append_clamp(NftChain& chain, const MssClamp& clamp) {
     }
     for (const Family family : families) {
         const int headers = family == Family::ipv4 ? 40 : 60;
-        if (clamp.mtu > headers) {
-            const ClampMss fitting{static_cast<uint16_t>(clamp.mtu - headers)};
+        const uint16_t mtu = clamp.mtu.at(static_cast<size_t>(family));
+        if (mtu > headers) {
+            const ClampMss fitting{static_cast<uint16_t>(mtu - headers)};
             chain.rules.push_back({{in, OfFamily{family}, syn, fitting}, ""});
         }
     }

@@ -68,35 +68,41 @@ FirewallState desired_firewall(const Config& config, const Facts& facts,
     return firewall;
 }
 
-// The narrowest way to a host of the LAN.
-uint32_t lan_mtu(const Config& config, const Facts& facts) {
-    uint32_t narrowest = std::numeric_limits<uint32_t>::max();
+using Mtus = std::array<uint32_t, 2>; // by Family
+
+// The narrowest ways to a host of the LAN.
+Mtus lan_mtu(const Config& config, const Facts& facts) {
+    Mtus narrowest{std::numeric_limits<uint32_t>::max(), std::numeric_limits<uint32_t>::max()};
     for (const auto& name : config.lan.interfaces) {
         const Interface* interface = facts.interface(name);
-        if (interface != nullptr) {
-            narrowest = std::min(narrowest, interface->mtu[0]);
+        for (size_t i = 0; interface != nullptr && i < narrowest.size(); ++i) {
+            narrowest.at(i) = std::min(narrowest.at(i), interface->mtu.at(i));
         }
     }
     return narrowest;
 }
 
 // Where hosts that know the LAN's MTU only would send too much: narrower links and tunnels.
-bool needs_clamp(const Interface& interface, uint32_t lan) {
-    return interface.mtu[0] < lan || !interface.ethernet;
+bool needs_clamp(const Interface& interface, const Mtus& lan) {
+    return interface.mtu[0] < lan[0] || interface.mtu[1] < lan[1] || !interface.ethernet;
+}
+
+uint16_t clamped_mtu(uint32_t mtu) {
+    return static_cast<uint16_t>(std::min<uint32_t>(mtu, std::numeric_limits<uint16_t>::max()));
 }
 
 std::vector<MssClamp> desired_clamps(const Config& config, const Facts& facts) {
     std::vector<MssClamp> clamps;
-    const uint32_t lan = lan_mtu(config, facts);
+    const Mtus lan = lan_mtu(config, facts);
     for (const UplinkConfig& uplink : config.uplinks) {
         const Interface* interface = facts.interface(uplink.interface);
         if (uplink.mss.mode == MssConfig::Mode::fixed) {
-            clamps.push_back({uplink.interface, 0, uplink.mss.size});
+            clamps.push_back({uplink.interface, {}, uplink.mss.size});
         } else if (uplink.mss.mode == MssConfig::Mode::automatic && interface != nullptr &&
                    needs_clamp(*interface, lan)) {
-            const auto largest = uint32_t{std::numeric_limits<uint16_t>::max()};
-            const auto mtu = static_cast<uint16_t>(std::min(interface->mtu[0], largest));
-            clamps.push_back({uplink.interface, mtu, 0});
+            clamps.push_back({uplink.interface,
+                              {clamped_mtu(interface->mtu[0]), clamped_mtu(interface->mtu[1])},
+                              0});
         }
     }
     return clamps;

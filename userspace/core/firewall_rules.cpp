@@ -6,23 +6,19 @@
 
 #include <fmt/format.h>
 
+#include "core/firewall_parts.h"
+#include "core/source_rules.h"
+
 namespace linkbal {
 
 namespace {
 
-constexpr int32_t before_defragmentation = -450; // which is at -400
-// Behind conntrack (-200), in front of the marks (-150) and of port forwards (-100).
-constexpr int32_t before_marks = -160;
 constexpr int32_t filter_priority = 0;
 
-constexpr auto lan_set = "lan";
-constexpr auto spoofed_set = "spoofed";
-constexpr auto expected_set = "expected";
 constexpr auto dns_set = "dns";
 
 constexpr uint16_t dns_port = 53;
 constexpr uint16_t dhcp_server_port = 67;
-constexpr uint16_t dhcp_client_port = 68;
 constexpr uint16_t dhcpv6_client_port = 546;
 constexpr uint16_t dhcpv6_server_port = 547;
 constexpr uint8_t igmp = 2;
@@ -31,35 +27,6 @@ constexpr uint8_t echo_request_6 = 128;
 // What IPv6 does not work without (RFC 4890, 4.4): errors, multicast listeners, neighbours, routers.
 const std::vector<uint8_t> necessary_icmpv6{1,   2,   3,   4,   130, 131, 132,
                                             133, 134, 135, 136, 141, 142, 143};
-
-const std::vector<uint8_t> nameless_icmpv6{133, 135, 143};
-
-std::string name_of(std::string_view set, Family family) {
-    return fmt::format("{}{}", set, family == Family::ipv4 ? 4 : 6);
-}
-
-std::vector<Prefix> of_family(const std::vector<Prefix>& networks, Family family) {
-    std::vector<Prefix> chosen;
-    std::ranges::copy_if(networks, std::back_inserter(chosen),
-                         [&](const Prefix& network) { return network.family() == family; });
-    return chosen;
-}
-
-// What a kind of packets that are dropped is called.
-struct Refusal {
-    std::string_view name; // of counter and chain
-    std::string_view word; // in the log
-    FirewallLog log;
-};
-constexpr Refusal fragments{"fragments", "fragment", FirewallLog::fragments};
-constexpr Refusal spoofed{"spoofed", "spoofed", FirewallLog::spoofed};
-constexpr Refusal invalid{"invalid", "invalid", FirewallLog::invalid};
-constexpr Refusal input{"input", "input", FirewallLog::input};
-constexpr Refusal forward{"forward", "forward", FirewallLog::forward};
-
-std::string chain_of(const Refusal& refusal) { return fmt::format("drop_{}", refusal.name); }
-std::string counter_of(std::string_view name) { return fmt::format("{}{}", firewall_prefix, name); }
-GoTo refuse(const Refusal& refusal) { return {chain_of(refusal)}; }
 
 NftHook filter_hook(NftHookPoint point) {
     return {NftChainType::filter, point, filter_priority, NftPolicy::drop};
@@ -97,61 +64,40 @@ std::vector<PortRange> ports_of(const std::vector<ServicePorts>& services, Trans
 class Firewall {
   public:
     Firewall(NftRuleset& ruleset, const NetfilterState& state)
-        : ruleset_(ruleset), state_(state), firewall_(*state.firewall) {
-        for (const auto& uplink : state.uplinks) {
-            uplinks_.push_back(uplink.device);
-        }
-        std::ranges::sort(uplinks_);
-        const auto rest = std::ranges::unique(uplinks_);
-        uplinks_.erase(rest.begin(), rest.end());
-    }
+        : ruleset_(ruleset), state_(state), firewall_(*state.firewall) {}
 
     void append_sets();
     void append_refusals();
-    void append_fragments();
-    void append_sources();
     void append_input();
     void append_forward();
 
   private:
-    void append_prefixes(std::string_view name, const std::vector<Prefix>& networks);
     void append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
-                     const std::vector<OverSourceLimit>& limits);
+                     const std::vector<WithinSourceLimit>& limits);
     void append_lan_services(NftChain& chain);
     void append_ping(NftChain& chain);
     void append_allowed(NftChain& chain);
     void append_dns(NftChain& chain);
-    [[nodiscard]] NftPart by_uplink() const { return OnDevices{Direction::in, uplinks_}; }
+    [[nodiscard]] NftPart by_uplink() const { return from_uplinks(state_); }
     [[nodiscard]] NftPart by_lan() const { return OnDevices{Direction::in, state_.lan_devices}; }
 
     NftRuleset& ruleset_;
     const NetfilterState& state_;
     const FirewallState& firewall_;
-    std::vector<std::string> uplinks_;
 };
 
-void Firewall::append_prefixes(std::string_view name, const std::vector<Prefix>& networks) {
-    for (const Family family : families) {
-        ruleset_.sets.emplace_back(
-            PrefixSet{name_of(name, family), family, of_family(networks, family)});
-    }
-}
-
 void Firewall::append_sets() {
-    append_prefixes(lan_set, state_.masqueraded);
-    append_prefixes(spoofed_set, spoofed_sources());
-    append_prefixes(expected_set, firewall_.expected);
     std::vector<Prefix> servers;
     for (const auto& server : firewall_.config.dns_servers) {
         servers.emplace_back(server, server.bits());
     }
     std::ranges::sort(servers);
-    append_prefixes(dns_set, servers);
+    append_prefixes(ruleset_, dns_set, servers);
 }
 
 // Where a packet is logged, counted and dropped.
 void Firewall::append_refusals() {
-    for (const Refusal& refusal : {fragments, spoofed, invalid, input, forward}) {
+    for (const Refusal& refusal : {in_pieces, spoofed, invalid, input, forward}) {
         const auto counter = counter_of(refusal.name);
         NftChain chain{chain_of(refusal), "", {}, {}};
         if ((firewall_.config.log & static_cast<uint8_t>(refusal.log)) != 0) {
@@ -163,53 +109,6 @@ void Firewall::append_refusals() {
         ruleset_.chains.push_back(std::move(chain));
     }
     ruleset_.counters.push_back(counter_of(dns_set));
-}
-
-// Conntrack puts the pieces together before anyone else sees them: who wants to know must look before
-// that, and tell by a mark, which the whole packet has from its first piece.
-void Firewall::append_fragments() {
-    NftChain chain{"fragments",
-                   "remember what came in pieces",
-                   NftHook{NftChainType::filter, NftHookPoint::prerouting, before_defragmentation},
-                   {}};
-    for (const Family family : families) {
-        const SetMark mark{state_.mark_mask, fragment_mark(state_)};
-        chain.rules.push_back({{IsFragment{family}, by_uplink(), mark}, ""});
-    }
-    ruleset_.chains.push_back(std::move(chain));
-}
-
-// The LAN's and our own addresses are looked at in every packet: an open connection is no excuse.
-void Firewall::append_sources() {
-    NftChain chain{"sources",
-                   "who comes by an uplink must not be somebody else",
-                   NftHook{NftChainType::filter, NftHookPoint::prerouting, before_marks},
-                   {}};
-    const auto add = [&](std::vector<NftPart> parts, const char* comment = "") {
-        chain.rules.push_back({std::move(parts), comment});
-    };
-    const auto from = [](const char* set, Family family) {
-        return InSet{AddressField::source, family, name_of(set, family), false};
-    };
-    auto trusted = state_.lan_devices;
-    trusted.insert(trusted.begin(), "lo");
-    add({OnDevices{Direction::in, trusted}, Accept{}});
-    for (const Family family : families) {
-        add({from(lan_set, family), refuse(spoofed)}, "the LAN's, not from the LAN");
-    }
-    add({IsLocal{AddressField::source}, refuse(spoofed)}, "our own");
-    add({OfState{ct_established | ct_related}, Accept{}});
-    for (const auto& [device, network] : firewall_.subnets) {
-        add({OnDevices{Direction::in, {device}}, FromNetwork{network}, Accept{}}, "its own");
-    }
-    // Who has no address yet asks from none whether one is free, where the routers are, and for groups.
-    add({by_uplink(), FromNetwork{*Prefix::parse("::/128")},
-         OfIcmpTypes{Family::ipv6, nameless_icmpv6}, Accept{}});
-    for (const Family family : families) {
-        add({by_uplink(), from(expected_set, family), Accept{}});
-        add({by_uplink(), from(spoofed_set, family), refuse(spoofed)});
-    }
-    ruleset_.chains.push_back(std::move(chain));
 }
 
 // DHCP and, where it is ours, DNS.
@@ -229,9 +128,10 @@ void Firewall::append_lan_services(NftChain& chain) {
     open({OfProtocol{igmp}});
 }
 
-// Rules that accept `what` from there. What is not from the LAN is refused where it is over a limit.
+// Rules that accept `what` from there. What is not from the LAN must be within its limit, if there are
+// any: where no room is left to count a source, it is refused as well.
 void Firewall::append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
-                           const std::vector<OverSourceLimit>& limits) {
+                           const std::vector<WithinSourceLimit>& limits) {
     const auto rule = [&](std::vector<NftPart> parts, std::initializer_list<NftPart> end) {
         parts.insert(parts.end(), what.begin(), what.end());
         parts.insert(parts.end(), end);
@@ -240,19 +140,19 @@ void Firewall::append_from(NftChain& chain, const Origins& from, const std::vect
     if (from.lan) {
         rule({by_lan()}, {Accept{}});
     }
-    if (from.uplinks) {
-        for (const auto& limit : limits) {
-            rule({by_uplink()}, {limit, refuse(input)});
+    const auto from_outside = [&](const NftPart& where, const auto& within) {
+        for (const auto& limit : within) {
+            rule({where}, {limit, Accept{}});
         }
-        rule({by_uplink()}, {Accept{}});
+        rule({where}, {within.empty() ? NftPart(Accept{}) : NftPart(refuse(input))});
+    };
+    if (from.uplinks) {
+        from_outside(by_uplink(), limits);
     }
     for (const auto& network : from.networks) {
-        for (const auto& limit : limits) {
-            if (limit.family == network.family()) {
-                rule({FromNetwork{network}}, {limit, refuse(input)});
-            }
-        }
-        rule({FromNetwork{network}}, {Accept{}});
+        auto own = limits;
+        std::erase_if(own, [&](const auto& limit) { return limit.family != network.family(); });
+        from_outside(FromNetwork{network}, own);
     }
 }
 
@@ -269,7 +169,7 @@ void Firewall::append_ping(NftChain& chain) {
 void Firewall::append_allowed(NftChain& chain) {
     for (size_t i = 0; i < firewall_.config.allow.size(); ++i) {
         const AllowConfig& allow = firewall_.config.allow[i];
-        std::vector<OverSourceLimit> limits;
+        std::vector<WithinSourceLimit> limits;
         for (const Family family : families) {
             if (allow.rate) {
                 const auto name = name_of(fmt::format("sources{}_", i), family);
@@ -293,7 +193,7 @@ void Firewall::append_input() {
     add({OnDevices{Direction::in, {"lo"}}, Accept{}});
     add({OfState{ct_established | ct_related}, Accept{}});
     add({OfState{ct_invalid}, refuse(invalid)});
-    add({WithMark{state_.mark_mask, fragment_mark(state_)}, refuse(fragments)});
+    add({WithMark{state_.mark_mask, fragment_mark(state_)}, refuse(in_pieces)});
     add({OfIcmpTypes{Family::ipv6, necessary_icmpv6}, Accept{}});
     append_lan_services(chain);
     // Answers to a request that was sent to everybody are not those of a connection.
@@ -345,23 +245,9 @@ void append_firewall(NftRuleset& ruleset, const NetfilterState& state) {
     Firewall firewall(ruleset, state);
     firewall.append_sets();
     firewall.append_refusals();
-    firewall.append_fragments();
-    firewall.append_sources();
+    append_source_rules(ruleset, state);
     firewall.append_input();
     firewall.append_forward();
-}
-
-const std::vector<Prefix>& spoofed_sources() {
-    static const std::vector<Prefix> networks = [] {
-        std::vector<Prefix> parsed;
-        for (const char* text : {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8",
-                                 "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
-                                 "::/127", "::ffff:0:0/96", "fc00::/7", "fec0::/10", "ff00::/8"}) {
-            parsed.push_back(*Prefix::parse(text));
-        }
-        return parsed;
-    }();
-    return networks;
 }
 
 } // namespace linkbal

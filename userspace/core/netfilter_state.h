@@ -3,6 +3,7 @@
 // and rules.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -31,8 +32,8 @@ struct UplinkAddress {
 // SYNs that pass the device in either direction announce no larger segments than fit.
 struct MssClamp {
     std::string device;
-    uint16_t mtu = 0;  // bytes; of what comes in: what goes out has the path's
-    uint16_t size = 0; // bytes of payload, both ways, in place of all that; 0: not said
+    std::array<uint16_t, 2> mtu{}; // by Family; of what comes in: what goes out has the path's
+    uint16_t size = 0;             // bytes of payload, both ways, in place of all that; 0: not said
     auto operator<=>(const MssClamp&) const = default;
 };
 

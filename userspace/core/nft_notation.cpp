@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Rules in nft's words. nft lists `& 0xff00ffff | 0x00010000` as `& 0xff01ffff | 0x00010000`: the
 // same bits.
+#include <array>
+#include <string_view>
+#include <utility>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -37,10 +41,11 @@ std::string_view family_word(Family family) { return family == Family::ipv4 ? "i
 
 std::string state_words(uint32_t states) {
     std::vector<std::string_view> words;
-    const std::pair<uint32_t, std::string_view> known[] = {{ct_invalid, "invalid"},
-                                                           {ct_established, "established"},
-                                                           {ct_related, "related"},
-                                                           {ct_new, "new"}};
+    constexpr std::array<std::pair<uint32_t, std::string_view>, 4> known{
+        {{ct_invalid, "invalid"},
+         {ct_established, "established"},
+         {ct_related, "related"},
+         {ct_new, "new"}}};
     for (const auto& [bit, word] : known) {
         if ((states & bit) != 0) {
             words.push_back(word);
@@ -150,10 +155,10 @@ struct Matches {
         return fmt::format("{0} saddr . {0} daddr . tcp sport . tcp dport @{1}",
                            ip_word(part.family), dead_set_name(part.family));
     }
-    std::string operator()(const OverSourceLimit& part) const {
-        const auto source =
+    std::string operator()(const WithinSourceLimit& part) const {
+        const std::string_view source =
             part.family == Family::ipv4 ? "ip saddr" : "ip6 saddr & ffff:ffff:ffff:ffff::";
-        return fmt::format("update @{} {{ {} limit rate over {}/{} burst {} packets }}", part.set,
+        return fmt::format("update @{} {{ {} limit rate {}/{} burst {} packets }}", part.set,
                            source, part.rate.connections, unit_word(part.rate.unit), limit_burst);
     }
 };

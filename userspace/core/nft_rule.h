@@ -129,8 +129,9 @@ inline constexpr uint8_t tcp_rst = 4;
 struct OfDeadConnection { // ip saddr . ip daddr . tcp sport . tcp dport @dead4
     Family family = Family::ipv4;
 };
-// Matches what is over the limit of its source, and counts it. IPv6: one limit for a /64.
-struct OverSourceLimit { // update @set { ip saddr limit rate over 10/minute burst 5 packets }
+// Matches what is within the limit of its source, and counts it; not where the set is full of others.
+// IPv6: one limit for a /64.
+struct WithinSourceLimit { // update @set { ip saddr limit rate 10/minute burst 5 packets }
     std::string set;
     Family family = Family::ipv4;
     ConnectionRate rate;
@@ -173,11 +174,12 @@ struct MapDestination { // dnat ip to 192.168.0.10:80
 struct ResetTcp {};  // reject with tcp reset; prerouting: kernel 5.9
 struct RejectNet {}; // reject with icmpx admin-prohibited
 
-using NftPart = std::variant<DispatchByMark, DispatchByDevice, OnDevices, OfFamily, OfProtocol,
-                             OfState, WithDestinationMapped, WithMark, IsFragment, FromNetwork,
-                             InSet, IsLocal, ToPorts, OfIcmpTypes, WithTcpFlags, OfDeadConnection,
-                             OverSourceLimit, SetMark, SaveMark, Count, Log, ClampMss, AssignHelper,
-                             Accept, Drop, GoTo, Masquerade, MapDestination, ResetTcp, RejectNet>;
+using NftPart =
+    std::variant<DispatchByMark, DispatchByDevice, OnDevices, OfFamily, OfProtocol, OfState,
+                 WithDestinationMapped, WithMark, IsFragment, FromNetwork, InSet, IsLocal, ToPorts,
+                 OfIcmpTypes, WithTcpFlags, OfDeadConnection, WithinSourceLimit, SetMark, SaveMark,
+                 Count, Log, ClampMss, AssignHelper, Accept, Drop, GoTo, Masquerade, MapDestination,
+                 ResetTcp, RejectNet>;
 
 // --- rules, chains, tables --------------------------------------------------------------------
 

@@ -169,8 +169,8 @@ std::optional<Uplink> keep_retired(const RememberedUplink& known, const Facts& f
     return uplink.has_any_path() ? std::optional(uplink) : std::nullopt;
 }
 
-// What commands have asked for, now or before, and what was learnt of the gateway. A weight that was ordered goes with the configured one
-// that it was in place of.
+// What commands have asked for, now or before, and what was learnt of the gateway. A weight that was
+// ordered goes with the configured one that it was in place of.
 void add_knowledge(Uplink& uplink, const RememberedUplink* known,
                    const UplinkCondition& condition) {
     uplink.drained = condition.drained.value_or(known != nullptr && known->drained);
@@ -270,7 +270,9 @@ Result<ResolvedTables> resolve_uplinks(const Config& config, const Facts& facts,
     }
     resolved.balance_table = tables.take(config.balance.table, memory.balance_table);
     for (const RememberedUplink& known : memory.uplinks) {
-        if (auto kept = known.retired ? keep_retired(known, facts, resolved) : std::nullopt) {
+        const bool has_mark = known.id <= ids.capacity();
+        if (auto kept =
+                known.retired && has_mark ? keep_retired(known, facts, resolved) : std::nullopt) {
             resolved.uplinks.push_back(*std::move(kept));
         }
     }

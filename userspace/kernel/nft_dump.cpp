@@ -74,11 +74,18 @@ Status append(std::vector<NfnetlinkMessage>& all, Result<std::vector<NfnetlinkMe
     return {};
 }
 
+uint32_t number(const NfnetlinkMessage& message, uint16_t type) {
+    const nlattr* attribute = find_attribute(*header(message), type);
+    return attribute != nullptr ? ntohl(mnl_attr_get_u32(attribute)) : 0;
+}
+
+// Sets that packets fill are left out: strangers decide how much is in them, and nobody compares it.
 Status append_elements(NfnetlinkSocket& socket, const std::string& table,
                        std::vector<NfnetlinkMessage>& all) {
     std::vector<std::string> sets;
     for (const auto& message : all) {
-        if (nft_kind(message) == NFT_MSG_NEWSET) {
+        if (nft_kind(message) == NFT_MSG_NEWSET &&
+            (number(message, NFTA_SET_FLAGS) & NFT_SET_EVAL) == 0) {
             sets.emplace_back(mnl_attr_get_str(find_attribute(*header(message), NFTA_SET_NAME)));
         }
     }
@@ -120,11 +127,6 @@ Result<NftDump> read_once(NfnetlinkSocket& socket, const std::string& table) {
     }
     return *after == *before ? Result<NftDump>(dump)
                              : fail_errno(EINTR, "the nftables ruleset changed while it was read");
-}
-
-uint32_t number(const NfnetlinkMessage& message, uint16_t type) {
-    const nlattr* attribute = find_attribute(*header(message), type);
-    return attribute != nullptr ? ntohl(mnl_attr_get_u32(attribute)) : 0;
 }
 
 // An anonymous set belongs to its rule, not to the table, once it is committed.

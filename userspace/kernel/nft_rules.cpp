@@ -105,13 +105,12 @@ class RuleWriter {
         load_tcp_tuple(rule_, part.family);
         look_up(rule_, std::string(dead_set_name(part.family)), dead_set_id(part.family));
     }
-    void operator()(const OverSourceLimit& part) {
+    void operator()(const WithinSourceLimit& part) {
         load_limited_source(rule_, part.family);
         update_limit(rule_, part.set, set_ids_.at(part.set),
                      {.rate = part.rate.connections,
                       .seconds = seconds_of(part.rate.unit),
-                      .burst = limit_burst,
-                      .over = true});
+                      .burst = limit_burst});
     }
     void operator()(const SetMark& part) {
         load_meta(rule_, NFT_META_MARK);
@@ -125,8 +124,7 @@ class RuleWriter {
     }
     void operator()(const Count& part) { refer_to(rule_, NFT_OBJECT_COUNTER, part.counter); }
     void operator()(const Log& part) {
-        limit(rule_,
-              {.rate = logged_per_second, .seconds = 1, .burst = limit_burst, .over = false});
+        limit(rule_, {.rate = logged_per_second, .seconds = 1, .burst = limit_burst});
         log(rule_, part.prefix);
     }
     void operator()(const ClampMss& part) { clamp_mss(rule_, part.size); }

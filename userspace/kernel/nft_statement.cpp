@@ -22,7 +22,7 @@ void put_limit(nlmsghdr* message, const LimitExpression& limit) {
     mnl_attr_put_u64(message, NFTA_LIMIT_UNIT, htobe64(limit.seconds));
     mnl_attr_put_u32(message, NFTA_LIMIT_BURST, htonl(limit.burst));
     mnl_attr_put_u32(message, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKTS));
-    mnl_attr_put_u32(message, NFTA_LIMIT_FLAGS, htonl(limit.over ? NFT_LIMIT_F_INV : 0));
+    mnl_attr_put_u32(message, NFTA_LIMIT_FLAGS, 0);
 }
 
 void load_immediate(nlmsghdr* message, uint32_t target, std::span<const uint8_t> value) {

@@ -18,12 +18,11 @@ namespace linkbal {
 // out the terminating zero of names, without which it cannot read the message itself.
 void put_verdict(nlmsghdr* message, uint16_t type, int32_t code, const std::string& chain = {});
 
-// `rate` packets in `seconds`, and `burst` more at once; `over`: matches what is too much.
+// Matches `rate` packets in `seconds`, and `burst` more at once.
 struct LimitExpression {
     uint64_t rate = 0;
     uint64_t seconds = 1;
     uint32_t burst = 0;
-    bool over = false;
 };
 void limit(nlmsghdr* message, const LimitExpression& limit);
 // The same for each key in register 1, kept in a set.

@@ -95,13 +95,6 @@ std::vector<DhcpSubnet> dhcp_subnets(const Config& config, const Facts& facts) {
     return served;
 }
 
-std::vector<IpAddress> of_family(const std::vector<IpAddress>& addresses, Family family) {
-    std::vector<IpAddress> found;
-    std::ranges::copy_if(addresses, std::back_inserter(found),
-                         [&](const IpAddress& address) { return address.family() == family; });
-    return found;
-}
-
 std::string mac_text(const MacAddress& mac) { return fmt::format("{:02x}", fmt::join(mac, ":")); }
 
 } // namespace linkbal

@@ -42,10 +42,6 @@ struct DhcpSubnet {
 // range has PREFIX::1000 to PREFIX::1fff.
 [[nodiscard]] std::vector<DhcpSubnet> dhcp_subnets(const Config& config, const Facts& facts);
 
-// The addresses of one family, in their order.
-[[nodiscard]] std::vector<IpAddress> of_family(const std::vector<IpAddress>& addresses,
-                                               Family family);
-
 // "02:00:00:00:00:10"
 [[nodiscard]] std::string mac_text(const MacAddress& mac);
 
