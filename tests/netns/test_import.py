@@ -4,7 +4,13 @@
 import pathlib
 
 import pytest
-from lab import describe, deviation, differences, snapshot, tcp_who
+from lab import describe, deviation, differences, snapshot, tcp_who, waituntil
+from lab.fast import Watch
+from lab.firewall import Drops
+from lab.ftp import ACTIVE, FtpServer, fetch
+from lab.raw import TCP, ip, uplink_wire
+from lab.reach import OPEN, OUTSIDE, PATIENCE, SILENT, Listener, pings, tcp, udp
+from lab.servers import BUSY, HTTP, WHO
 
 LAB = {"hosts": 2, "uplinks": 2, "ipv6": False}
 # The how-to's own script; the lab's network is the how-to's, names and addresses included.
@@ -71,6 +77,55 @@ def test_the_howtos_script(lab, balancer):
     assert "via 192.168.1.1 dev eth1" in main, "the script's preferred default route"
     assert [u["name"] for u in balancer.json("status")["uplinks"]] == ["velox1", "velox2"]
     balancer.down()
+
+
+# The script's drops of INPUT for eth1; 240.0.0.0/5 is a part of what linkbal calls reserved.
+FALSE_SOURCES = ["10.1.2.3", "172.16.0.9", "192.168.77.1", "224.0.0.5", "240.0.0.1"]
+
+
+def test_the_howtos_firewall(lab, balancer):
+    """What its INPUT and FORWARD let in, and nothing else."""
+    bring_up(balancer, str(HOWTO))
+    lab.serve(lab.gateway, "192.168.0.1", *(u.address4 for u in lab.uplinks))
+    drops, host, outside = Drops(lab), lab.hosts[0], OUTSIDE[4]
+    for address in ("192.168.0.1", *(u.address4 for u in lab.uplinks)):
+        assert pings(host, address)
+    with Listener(lab.gateway, 22), FtpServer(lab, lab.internet) as ftp:
+        for uplink in lab.uplinks:
+            there = uplink.address4
+            with drops.quiet():
+                assert tcp(host, there, 22) == OPEN
+                assert tcp(lab.internet, there, 22, outside) == OPEN
+                assert tcp(uplink.router, there, 22, uplink.router4) == OPEN
+            for space, source in ((lab.internet, outside), (uplink.router, uplink.router4), (host, None)):
+                with drops.counted("input", 5):
+                    found = [tcp(space, there, port, source, PATIENCE) for port in (HTTP, WHO, BUSY, 53)]
+                    found.append(udp(space, there, WHO, source, PATIENCE))
+                    assert set(found) == {SILENT}, (space.name, found)
+            with drops.counted("input"):
+                assert not pings(lab.internet, there, outside)
+            with drops.counted("fragments"):
+                assert udp(lab.internet, there, WHO, outside, PATIENCE, bytes(4000)) == SILENT
+        with drops.quiet():
+            for server in lab.servers()[:6]:
+                assert fetch(host, server, ACTIVE) == ftp.content, "the script loads ip_nat_ftp"
+    assert {lab.nameof(a) for a in tcp_who(lab, 40)} == {"velox1", "velox2"}
+    assert lab.spoofed() == 0
+
+
+def test_the_howtos_false_sources(lab, balancer):
+    """By the script's own uplink; to a port that is open, so that what got through would be seen."""
+    bring_up(balancer, str(HOWTO))
+    uplink, drops = lab.uplinks[0], Drops(lab)
+    lab.gateway.sysctl(**{f"ipv4/conf/{d}/rp_filter": 0 for d in ("all", "eth0", "eth1", "eth2")})
+    with Watch(lab.gateway, "tcp dport 22", hook="input", priority=50) as watch, \
+            uplink_wire(lab, uplink) as wire, Listener(lab.gateway, 22):
+        for n, source in enumerate([*FALSE_SOURCES, "192.168.0.10", "192.168.0.1", "192.168.2.2"]):
+            with drops.counted("spoofed"):
+                wire.send(ip(source, uplink.address4) / TCP(sport=4000 + n, dport=22, flags="S"))
+        assert watch.packets() == 0
+        wire.send(ip(OUTSIDE[4], uplink.address4) / TCP(sport=4000, dport=22, flags="S"))
+        waituntil(watch.packets, 5, "a source that is not spoofed")
 
 
 def test_weights_and_numbers_of_tables(lab, balancer):

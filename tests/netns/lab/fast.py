@@ -234,14 +234,15 @@ class Stream:
     at   moments at which each number was sent;  back   numbers that came back, with their moments
     """
 
-    def __init__(self, lab, family=4, rate=200, size=40, host=None, server=None, port=7000, sport=0):
+    def __init__(self, lab, family=4, rate=200, size=40, host=None, server=None, port=7000, sport=0,
+                 source=""):
         host = host or lab.hosts[0]
         self.server = server or lab.servers(family)[0]
         self.port = port
         kind = socket.AF_INET if family == 4 else socket.AF_INET6
         with host.entered():
             self.socket = socket.socket(kind, socket.SOCK_DGRAM)
-        self.socket.bind(("", sport))
+        self.socket.bind((source, sport))
         self.socket.connect((self.server, port))
         self.socket.settimeout(0.1)
         self.address, self.sport = self.socket.getsockname()[:2]

@@ -5,6 +5,7 @@
     wall.up(ping=["lan", "uplinks"], allow=[{"service": ["ssh"]}])
     with wall.counted("input"):
         ...
+    Drops(lab).counters()  # of any other Balancer
 """
 
 import contextlib
@@ -14,7 +15,35 @@ from .balancer import Balancer, Config
 from .wait import waituntil
 
 
-class Firewall(Balancer):
+class Drops:
+    """The firewall's counters in a lab's gateway, whatever has brought it up."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def counters(self):
+        """{"input" and so on: packets}"""
+        return counters(self.lab)
+
+    @contextlib.contextmanager
+    def counted(self, name, least=1):
+        """What is done inside makes the counter go up."""
+        before = self.counters()[name]
+        yield
+        waituntil(lambda: self.counters()[name] >= before + least, 5,
+                  f"{least} packets more than {before} in fw_{name}")
+
+    @contextlib.contextmanager
+    def quiet(self, *names):
+        """What is done inside leaves the counters as they are."""
+        before = self.counters()
+        yield
+        after = self.counters()
+        moved = {n: after[n] - before[n] for n in names or before if after[n] != before[n]}
+        assert not moved, f"dropped: {moved}"
+
+
+class Firewall(Balancer, Drops):
     """A Balancer with [firewall]."""
 
     def __init__(self, lab, path=None, **options):
@@ -38,27 +67,6 @@ class Firewall(Balancer):
             self._last = None
             super().up(text)
             self._last = text
-
-    def counters(self):
-        """{"input" and so on: packets}"""
-        return counters(self.lab)
-
-    @contextlib.contextmanager
-    def counted(self, name, least=1):
-        """What is done inside makes the counter go up."""
-        before = self.counters()[name]
-        yield
-        waituntil(lambda: self.counters()[name] >= before + least, 5,
-                  f"{least} packets more than {before} in fw_{name}")
-
-    @contextlib.contextmanager
-    def quiet(self, *names):
-        """What is done inside leaves the counters as they are."""
-        before = self.counters()
-        yield
-        after = self.counters()
-        moved = {n: after[n] - before[n] for n in names or before if after[n] != before[n]}
-        assert not moved, f"dropped: {moved}"
 
 
 def counters(lab):
