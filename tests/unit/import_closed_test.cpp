@@ -96,6 +96,69 @@ const std::vector<ImportCase> lan_cases{
      "taken: [[firewall.allow]]", "from = [\"lan\"]\n"},
 };
 
+const std::string not_accepted = "left: no rule of FORWARD accepts what it would forward";
+const std::string no_states =
+    "left: a [[forward]] asks for no states, marks, fragments or shares of the packets";
+const std::string accept = "iptables -A FORWARD -p tcp -d 192.168.0.10 ";
+const std::string dnat = "iptables -t nat -A PREROUTING -p tcp ";
+const std::string to_host = " -j DNAT --to 192.168.0.10";
+const std::string web = accept + "--dport 80 -j ACCEPT\n";
+const std::string open_host = accept + "-j ACCEPT\n";
+const std::vector<ImportCase> forward_cases{
+    {web + dnat + "-i eth1 -m mark --mark 7 --dport 80" + to_host, no_states, nothing},
+    {web + dnat + "-i eth1 -m state --state ESTABLISHED --dport 80" + to_host, no_states, nothing},
+    {web + dnat + "-i eth1 -m statistic --mode nth --every 2 --dport 80" + to_host, no_states,
+     nothing},
+    {accept + "-m mark --mark 7 -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host, not_accepted,
+     nothing},
+    {accept + "-m limit --limit 3/min -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host,
+     not_accepted, nothing},
+    {accept + "-m state --state established,related -j ACCEPT\n" + dnat + "-i eth1 --dport 80" +
+         to_host,
+     not_accepted, nothing},
+    {accept + "-m state --state INVALID -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host,
+     not_accepted, nothing},
+    {web + dnat + "-i eth1 --dport 80:90" + to_host, not_accepted, nothing},
+    {web + dnat + "-i eth1 -m multiport --dports 80,81" + to_host, not_accepted, nothing},
+    {open_host + dnat + "-i eth1 --dport 80:90" + to_host + ":80",
+     "left: there are not as many ports", nothing},
+    {open_host + dnat + "-i eth1 --dport 80" + to_host + ":80-90",
+     "left: there are not as many ports", nothing},
+    {open_host + dnat + "-i eth1 -m multiport --dports 80,81" + to_host + ":8080",
+     "taken: [[forward]]", "port = 81\nto = \"192.168.0.10:8080\""},
+    {accept + "-s 203.0.113.0/28 -j ACCEPT\n" + dnat + "-i eth1 -s 203.0.113.0/24 --dport 80" +
+         to_host,
+     "taken: [[forward]]", "from = [\"203.0.113.0/28\"]"},
+    {accept + "-s 203.0.113.0/24 -j ACCEPT\n" + dnat + "-i eth1 -s 203.0.113.0/28 --dport 80" +
+         to_host,
+     "taken: [[forward]]", "from = [\"203.0.113.0/28\"]"},
+    {accept + "-s 198.51.100.0/24 -j ACCEPT\n" + dnat + "-i eth1 -s 203.0.113.0/24 --dport 80" +
+         to_host,
+     not_accepted, nothing},
+    {accept + "-i eth1 -j ACCEPT\n" + dnat + "--dport 80" + to_host,
+     "differs: [[forward]]; only of what is for an uplink's address", "uplinks = [\"t1\"]\n"},
+    {accept + "-i eth1 -j ACCEPT\n" + accept + "-i eth2 -j ACCEPT\n" + dnat + "--dport 80" +
+         to_host,
+     "differs: [[forward]]; only of what is for an uplink's address",
+     "to = \"192.168.0.10\"\nhairpin = false\n"},
+    {accept + "-i eth2 -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host, not_accepted, nothing},
+    {accept + "-i eth0 -j ACCEPT\n" + dnat + "--dport 80" + to_host, not_accepted, nothing},
+    {accept + "-i eth1 -s 203.0.113.0/24 -j ACCEPT\n" + accept +
+         "-i eth2 -s 198.51.100.0/24 -j ACCEPT\n" + dnat + "--dport 80" + to_host,
+     not_accepted, nothing},
+    {open_host + dnat + "-i eth1 -d 192.168.1.2 --dport 80" + to_host, "taken: [[forward]]",
+     "uplinks = [\"t1\"]\n"},
+    {open_host + dnat + "-i eth1 -d 192.168.2.2 --dport 80" + to_host,
+     "left: a [[forward]] is for what comes by uplinks to their addresses", nothing},
+};
+
+const std::vector<ImportCase> lan_forward_cases{
+    {"iptables -A FORWARD -m mark --mark 7 -p tcp -d 192.168.0.10 -j ACCEPT",
+     "left: by uplinks nothing comes in but what a [[forward]] says", ""},
+    {"iptables -I FORWARD -m mark --mark 7 -s 192.168.0.0/24 -p udp --dport 53 -j DROP",
+     "left: [firewall] lets the LAN out to everywhere, whatever it asks for", "ping = []\nlog"},
+};
+
 void check_nothing(const std::vector<ImportCase>& cases) {
     for (const ImportCase& item : cases) {
         INFO(item.commands);
@@ -120,6 +183,9 @@ TEST_CASE("import: what one family opens stays closed in the other") {
 TEST_CASE("import: what one interface of the LAN opens stays closed to others") {
     check_nothing(lan_cases);
 }
+TEST_CASE("import: nothing is forwarded but what FORWARD accepts") { check_nothing(forward_cases); }
+TEST_CASE("import: rules of the LAN that ask for marks") { check_nothing(lan_forward_cases); }
+
 TEST_CASE("import: a whole chain is not one mark or state of it") {
     const auto has_firewall = [](const std::string& last) {
         return import_script(links + "iptables -P FORWARD DROP\niptables -P INPUT DROP\n" + last)
