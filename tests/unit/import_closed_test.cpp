@@ -159,15 +159,18 @@ const std::vector<ImportCase> lan_forward_cases{
      "left: [firewall] lets the LAN out to everywhere, whatever it asks for", "ping = []\nlog"},
 };
 
+void check_closed(const std::string& commands) {
+    INFO(commands);
+    const auto config = import_script(closed + commands).model.config;
+    REQUIRE(config.firewall);
+    CHECK((config.firewall->allow.empty() && config.firewall->ping.nobody()));
+    CHECK(config.forwards.empty());
+}
+
 void check_nothing(const std::vector<ImportCase>& cases) {
     for (const ImportCase& item : cases) {
-        INFO(item.commands);
         if (item.written == nothing) {
-            const auto config = import_script(closed + item.commands).model.config;
-            REQUIRE(config.firewall);
-            CHECK(config.firewall->allow.empty());
-            CHECK(config.firewall->ping.nobody());
-            CHECK(config.forwards.empty());
+            check_closed(item.commands);
         }
     }
     check_imports(closed, cases);

@@ -18,7 +18,8 @@ bool has_all(const std::set<std::string>& devices, size_t count) {
 // What the rules of one family open.
 OriginSum::Side OriginSum::side(const OriginList& list, Family family) const {
     Side sum;
-    std::set<std::string> lan, uplinks;
+    std::set<std::string> lan;
+    std::set<std::string> uplinks;
     for (const Origin& origin : list) {
         if (origin.family == family) {
             sum.lan = sum.lan || origin.lan;

@@ -50,7 +50,8 @@ struct PacketRule : PacketMatch {
     }
     // Nothing is asked but what `clear` takes out of the match: what it does not know of counts.
     [[nodiscard]] bool asks_only(auto&& clear) const {
-        PacketMatch rest = *this;
+        const PacketMatch& match = *this;
+        PacketMatch rest = match;
         clear(rest);
         return rest == PacketMatch{};
     }
