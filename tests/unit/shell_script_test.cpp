@@ -168,6 +168,21 @@ TEST_CASE("shell: loops and variables that explode are cut off, and all lines ar
     CHECK(read_shell_script(doubling).size() == 201);
 }
 
+TEST_CASE("shell: one command and one list of a loop are cut off, too") {
+    std::string list;
+    while (list.size() < 240000) {
+        list += " $a $a";
+    }
+    const std::string script = "a='" + std::string(4000, 'x') + "'\n";
+    const auto command = read_shell_script(script + "b" + list + "\n");
+    CHECK(command.back().words.empty());
+    CHECK(command.back().obstacle == "comes after more than is read of loops and variables");
+
+    const auto loop = read_shell_script(script + "for i in" + list + "; do\nb $i\ndone\n");
+    CHECK(loop.size() == 2);
+    CHECK(loop.back().words.empty());
+}
+
 TEST_CASE("shell: whatever nests has an end") {
     for (const std::string opening :
          {"(", "{ ", "if ", "for i in a; do ", "case a in b) ", "$(", "${", "\"$(", "f() { ",

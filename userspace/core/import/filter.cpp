@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/firewall_rules.h"
 #include "core/import/words.h"
 
 namespace linkbal {
@@ -13,17 +14,7 @@ namespace linkbal {
 namespace {
 
 bool is_never_a_source(const Prefix& source) {
-    static const auto networks = [] {
-        std::vector<Prefix> list;
-        for (const std::string_view text :
-             {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-              "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/127", "fc00::/7",
-              "ff00::/8", "::ffff:0:0/96", "fec0::/10"}) {
-            list.push_back(Prefix::parse(text).value());
-        }
-        return list;
-    }();
-    return std::ranges::any_of(networks, [&](const Prefix& network) {
+    return std::ranges::any_of(spoofed_sources(), [&](const Prefix& network) {
         return network.length() <= source.length() && network.overlaps(source);
     });
 }
@@ -48,6 +39,7 @@ void judge_log(const PacketRule& rule, ImportModel& model, ImportLedger& ledger)
     const bool whole_chain = kind == FirewallLog::input || kind == FirewallLog::forward;
     PacketRule unlimited = rule;
     unlimited.limit.clear();
+    unlimited.limit_per_source = false;
     if (!rule.unknown.empty() || (whole_chain && !unlimited.takes_all())) {
         ledger.left(rule.command, "linkbal logs what it drops: fragments, spoofed, invalid, input, "
                                   "forward");
@@ -121,11 +113,12 @@ bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledg
         ledger.covered(rule.command, "answers and what belongs to a connection are accepted");
     } else if (drops && rule.states == std::vector<std::string>{"INVALID"}) {
         ledger.covered(rule.command, "invalid packets are dropped");
-    } else if (drops && rule.fragments) {
+    } else if (drops && rule.fragments && rule.chain == "INPUT" &&
+               model.uplink_by(rule.in) != nullptr) {
         ledger.covered(rule.command, "fragments from the uplinks for the gateway are dropped");
     } else if (drops && is_spoofing_rule(rule, model)) {
         ledger.covered(rule.command, "spoofed sources are dropped on the uplinks");
-    } else if (drops && rule.takes_all()) {
+    } else if (drops && rule.takes_all() && rule.in.empty()) {
         rule.target == "REJECT"
             ? ledger.differs(rule.command, "what nothing accepts is dropped, not rejected")
             : ledger.covered(rule.command, "what nothing accepts is dropped");

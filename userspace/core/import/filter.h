@@ -16,7 +16,4 @@ namespace linkbal {
 // Whether some packet that opens a connection could match both.
 [[nodiscard]] bool can_overlap(const PacketRule& a, const PacketRule& b);
 
-// Whether a rule of FORWARD lets in what a DNAT has sent to a host.
-[[nodiscard]] bool admits_forward(const PacketRule& accept, const PacketRule& dnat);
-
 } // namespace linkbal

@@ -32,6 +32,21 @@ bool is_closed(const ScriptFacts& facts, std::string_view chain, Family family =
     return closed;
 }
 
+// Families of which INPUT refuses something; of another everything is let in.
+std::vector<Family> families_closed(const ScriptFacts& facts) {
+    std::vector<Family> closed;
+    for (const Family family : families) {
+        const bool refuses = std::ranges::any_of(facts.packet_rules, [&](const PacketRule& rule) {
+            return rule.family == family && rule.in_chain("INPUT") && rule.target != "ACCEPT" &&
+                   rule.target != "LOG";
+        });
+        if (refuses || is_closed(facts, "INPUT", family)) {
+            closed.push_back(family);
+        }
+    }
+    return closed;
+}
+
 // Rules behind one that takes all are never asked.
 ScriptFacts reached(const ScriptFacts& facts, ImportLedger& ledger) {
     ScriptFacts left = facts;
@@ -183,7 +198,7 @@ void find_firewall(const ScriptFacts& all, ImportModel& model, ImportLedger& led
         model.config.firewall.emplace();
         model.config.firewall->ping = {};
         model.config.firewall->log = 0;
-        judge_input(facts, model, ledger);
+        judge_input(facts, families_closed(facts), model, ledger);
         judge_forward_chain(facts, model, ledger);
         note_differences(facts, model);
     } else {

@@ -4,6 +4,7 @@
 
 #include "core/config_values.h"
 #include "core/import/filter.h"
+#include "core/import/grants.h"
 
 namespace linkbal {
 
@@ -63,14 +64,14 @@ class ForwardJudge {
     // Everything that the LAN begins, to wherever an uplink leads.
     [[nodiscard]] bool opens_all(const PacketRule& rule) const {
         const bool whole = rule.source ? model_.is_lan(*rule.source) : model_.is_lan(rule.in);
-        return rule.target == "ACCEPT" && whole && !rule.only_known() && !rule.destination &&
-               rule.protocol.empty() && rule.unknown.empty() && rule.limit.empty() &&
-               !rule.has_mark && (rule.out.empty() || model_.uplink_by(rule.out) != nullptr) &&
-               (rule.states.empty() || rule.has_state("NEW"));
+        return rule.target == "ACCEPT" && whole && rule.opens() && rule.asks_for_ends() &&
+               !rule.syn && !rule.destination && rule.protocol.empty() &&
+               (rule.out.empty() || model_.uplink_by(rule.out) != nullptr);
     }
 
     [[nodiscard]] bool is_dns(const PacketRule& rule) const {
-        return (is_from_lan(rule) || (!rule.source && rule.in.empty())) && rule.unknown.empty() &&
+        return (is_from_lan(rule) || (!rule.source && rule.in.empty())) && rule.opens() &&
+               rule.asks_for_ends() && rule.source_ports.empty() &&
                (rule.protocol == "udp" || rule.protocol == "tcp") &&
                rule.ports == std::vector<PortRange>{{53, 53}};
     }
@@ -98,8 +99,10 @@ class ForwardJudge {
     // judge_nat() knows those.
     [[nodiscard]] bool is_forwarded(const PacketRule& rule) {
         const bool known = std::ranges::any_of(rules_, [&](const PacketRule& other) {
+            const auto* by = model_.uplink_by(other.in);
+            const auto uplinks = by == nullptr ? std::vector<std::string>{} : std::vector{by->name};
             return other.in_chain("PREROUTING", "nat") && other.target == "DNAT" &&
-                   admits_forward(rule, other);
+                   grant_of(rule, other, uplinks, model_);
         });
         if (known) {
             ledger_.covered(rule.command, "[[forward]] accepts what it forwards");

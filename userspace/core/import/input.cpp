@@ -2,11 +2,11 @@
 // INPUT of an imported script: who may ping the gateway and use its services.
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "core/import/filter.h"
+#include "core/import/origins.h"
 #include "core/import/words.h"
 #include "util/result.h"
 
@@ -14,31 +14,12 @@ namespace linkbal {
 
 namespace {
 
-constexpr auto on_all_addresses = "on all addresses of the gateway";
-
-// Where a rule's packets come from. Devices of single uplinks are gathered: [firewall] only knows all.
-struct Sources {
-    Origins origins;
-    std::set<std::string> devices;
-    std::vector<size_t> commands; // those that a device is from
-
-    void add(const Sources& other) {
-        origins.lan = origins.lan || other.origins.lan;
-        origins.uplinks = origins.uplinks || other.origins.uplinks;
-        for (const Prefix& network : other.origins.networks) {
-            if (std::ranges::find(origins.networks, network) == origins.networks.end()) {
-                origins.networks.push_back(network);
-            }
-        }
-        devices.insert(other.devices.begin(), other.devices.end());
-        commands.insert(commands.end(), other.commands.begin(), other.commands.end());
-    }
-};
+constexpr auto no_rate_in_lan = "a rate is of what is not from the LAN";
 
 struct OpenService {
     std::vector<ServicePorts> ports;
     std::optional<ConnectionRate> rate;
-    Sources from;
+    OriginList from;
 };
 
 bool is_answer_type(std::string_view type) {
@@ -94,8 +75,9 @@ std::optional<ConnectionRate> rate_of(const std::string& limit) {
 
 class InputJudge {
   public:
-    InputJudge(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger)
-        : facts_(facts), model_(model), ledger_(ledger) {}
+    InputJudge(const ScriptFacts& facts, std::span<const Family> closed, ImportModel& model,
+               ImportLedger& ledger)
+        : facts_(facts), closed_(closed), model_(model), ledger_(ledger) {}
 
     void run() {
         for (size_t i = 0; i < facts_.packet_rules.size(); ++i) {
@@ -104,17 +86,18 @@ class InputJudge {
                 judge(rule, i);
             }
         }
-        finish(ping_, "ping");
-        model_.config.firewall->ping = ping_.origins;
-        for (OpenService& service : services_) {
-            finish(service.from, "a service");
-            if (service.rate && !service.from.origins.uplinks &&
-                service.from.origins.networks.empty()) {
-                service.rate.reset(); // which the LAN has none of
+        const OriginSum sum(closed_, model_, ledger_);
+        model_.config.firewall->ping = sum.of(ping_, "ping");
+        for (const OpenService& service : services_) {
+            Origins from = sum.of(service.from, "a service");
+            if (service.rate && from.lan && !from.uplinks) {
+                from.lan = false;
+                for (const Origin& origin : service.from) {
+                    ledger_.left(origin.command, no_rate_in_lan);
+                }
             }
-            if (!service.from.origins.nobody()) {
-                model_.config.firewall->allow.push_back(
-                    {service.ports, service.from.origins, service.rate});
+            if (!from.nobody()) {
+                model_.config.firewall->allow.push_back({service.ports, from, service.rate});
             }
         }
     }
@@ -164,44 +147,80 @@ class InputJudge {
     }
 
     void judge_accept(const PacketRule& rule) {
-        auto from = sources(rule);
-        if (!from) {
+        const auto from = origin(rule);
+        if (const std::string reason = obstacle(rule); !reason.empty()) {
+            ledger_.left(rule.command, reason);
+        } else if (!from) {
             ledger_.left(rule.command, from.error().message);
-        } else if (rule.destination && !is_own(*rule.destination)) {
-            ledger_.left(rule.command,
-                         fmt::format("{} is no address of the gateway that the script names",
-                                     rule.destination->address().str()));
-        } else if (!rule.source_ports.empty()) {
-            ledger_.left(rule.command,
-                         "a service is known by the gateway's port, not by the client's");
         } else if (rule.protocol == "icmp") {
             judge_ping(rule, *from);
-        } else if (rule.protocol.empty() || rule.protocol == "tcp" || rule.protocol == "udp") {
-            judge_service(rule, *from);
         } else {
-            ledger_.left(rule.command, "[firewall] lets in services of TCP and UDP");
+            judge_service(rule, *from);
         }
     }
 
-    [[nodiscard]] Result<Sources> sources(const PacketRule& rule) const {
-        Sources from;
-        if (rule.in.empty() && !rule.source) {
-            from.origins = {.lan = true, .uplinks = true, .networks = {}};
-        } else if (model_.uplink_by(rule.in) != nullptr && !rule.source) {
-            from.devices.insert(rule.in);
-            from.commands.push_back(rule.command);
-        } else if (!rule.in.empty() && !model_.is_lan(rule.in) &&
-                   model_.uplink_by(rule.in) == nullptr) {
+    // Why [firewall] cannot open this and no more; empty: it can.
+    [[nodiscard]] std::string obstacle(const PacketRule& rule) const {
+        PacketRule rest = rule; // judged with what it is for
+        rest.limit.clear();
+        rest.limit_per_source = false;
+        if (rule.protocol == "icmp") {
+            rest.icmp_type.clear();
+        }
+        if (!rule.opens()) {
+            return "packets in these states open no connection, and others [firewall] lets in by "
+                   "itself";
+        }
+        if (!rest.asks_for_ends()) {
+            return "[firewall] asks for no marks, fragments or shares of the packets";
+        }
+        if (rule.destination && !is_own(*rule.destination)) {
+            return fmt::format("{} is no address of the gateway that the script names",
+                               rule.destination->address().str());
+        }
+        if (!rule.source_ports.empty()) {
+            return "a service is known by the gateway's port, not by the client's";
+        }
+        if (rule.destination) {
+            return "[firewall] opens services on all addresses of the gateway or on none";
+        }
+        const bool ports_of_none = rule.protocol.empty() && (!rule.ports.empty() || rule.syn);
+        const bool known = rule.protocol.empty() || rule.protocol == "icmp" ||
+                           rule.protocol == "tcp" || rule.protocol == "udp";
+        return known && !ports_of_none ? "" : "[firewall] lets in services of TCP and UDP";
+    }
+
+    [[nodiscard]] Result<Origin> origin(const PacketRule& rule) const {
+        Origin from;
+        from.command = rule.command;
+        from.family = rule.family;
+        const bool by_lan = model_.is_lan(rule.in);
+        const bool by_uplink = model_.uplink_by(rule.in) != nullptr;
+        if (!rule.in.empty() && !by_lan && !by_uplink) {
             return fail("{} is neither the LAN nor an uplink", rule.in);
-        } else if (!rule.source || is_whole_lan(rule)) {
-            from.origins.lan = true;
+        }
+        const bool whole_lan = rule.source && is_whole_lan(rule);
+        if (!rule.source || (by_lan && whole_lan)) {
+            from.lan = from.uplinks = rule.in.empty();
+            (by_lan ? from.lan_device : from.uplink_device) = rule.in;
+        } else if (rule.in.empty() && whole_lan) {
+            from.lan = true;
+        } else if (rule.in.empty() || (by_lan && is_in_lan(*rule.source))) {
+            from.network = rule.source;
         } else {
-            from.origins.networks.push_back(*rule.source);
+            return fail("[firewall] lets {} in whichever way it comes, not only by {}",
+                        rule.source->str(), rule.in);
         }
         return from;
     }
     [[nodiscard]] bool is_whole_lan(const PacketRule& rule) const {
         return model_.is_lan(*rule.source) && model_.config.lan.networks.size() == 1;
+    }
+    // Then it comes by no uplink: it would be called spoofed.
+    [[nodiscard]] bool is_in_lan(const Prefix& source) const {
+        return std::ranges::any_of(model_.config.lan.networks, [&](const Prefix& lan) {
+            return lan.length() <= source.length() && lan.overlaps(source);
+        });
     }
 
     // As far as the script says which addresses the gateway has.
@@ -218,51 +237,59 @@ class InputJudge {
                std::ranges::any_of(facts_.packet_rules, names);
     }
 
-    void judge_ping(const PacketRule& rule, const Sources& from) {
+    void judge_ping(const PacketRule& rule, const Origin& from) {
         const std::string_view type = rule.icmp_type;
         const bool ping =
             type.empty() || type == "8" || type == "128" || type == "echo-request" || type == "any";
         if (!ping) {
             ledger_.left(rule.command, "of ICMP's requests [firewall] only accepts ping");
-            return;
-        }
-        ping_.add(from);
-        if (rule.destination) {
-            ledger_.differs(rule.command, on_all_addresses);
         } else if (!rule.limit.empty()) {
-            ledger_.differs(rule.command, "ping, without a limit");
-        } else if (type.empty() || type == "any") {
-            ledger_.differs(rule.command, "ping; of ICMP's requests no others");
+            ledger_.left(rule.command, "ping is let in without a limit or not at all");
         } else {
-            ledger_.taken(rule.command, "ping");
+            ping_.push_back(from);
+            type.empty() || type == "any"
+                ? ledger_.differs(rule.command, "ping; of ICMP's requests no others")
+                : ledger_.taken(rule.command, "ping");
         }
     }
 
-    void judge_service(const PacketRule& rule, const Sources& from) {
+    void judge_service(const PacketRule& rule, const Origin& from) {
         const auto rate = rate_of(rule.limit);
         if (!rule.limit.empty() && !rate) {
             ledger_.left(rule.command,
                          "a rate is a number of connections a second, minute or hour");
             return;
         }
-        const auto ports = ports_of(rule);
-        const auto same = std::ranges::find_if(services_, [&](const OpenService& service) {
-            return service.ports == ports && service.rate == rate;
-        });
-        same == services_.end() ? services_.push_back({ports, rate, from}) : same->from.add(from);
-        if (rule.destination) {
-            ledger_.differs(rule.command, on_all_addresses);
+        if (rate && !rule.limit_per_source) {
+            ledger_.left(rule.command, "the script's limit is of all clients together, a rate of "
+                                       "[[firewall.allow]] is of each");
+            return;
         }
+        if (rate && is_of_lan(from)) {
+            ledger_.left(rule.command, no_rate_in_lan);
+            return;
+        }
+        open(ports_of(rule), rate, from);
         if (rule.protocol.empty()) {
-            ping_.add(from);
+            ping_.push_back(from);
             ledger_.differs(rule.command, "[[firewall.allow]] of TCP and UDP, and ping");
-        } else if (rate && !rule.limit_per_source) {
-            ledger_.differs(rule.command,
-                            "[[firewall.allow]]; the script's limit is of all clients "
-                            "together, a rate is of each that is not in the LAN");
         } else {
             ledger_.taken(rule.command, "[[firewall.allow]]");
         }
+    }
+
+    [[nodiscard]] bool is_of_lan(const Origin& from) const {
+        return (from.lan && !from.uplinks) || !from.lan_device.empty() ||
+               (from.network && is_in_lan(*from.network));
+    }
+
+    void open(const std::vector<ServicePorts>& ports, const std::optional<ConnectionRate>& rate,
+              const Origin& from) {
+        const auto same = std::ranges::find_if(services_, [&](const OpenService& service) {
+            return service.ports == ports && service.rate == rate;
+        });
+        same == services_.end() ? services_.push_back({ports, rate, {from}})
+                                : same->from.push_back(from);
     }
 
     static std::vector<ServicePorts> ports_of(const PacketRule& rule) {
@@ -279,32 +306,19 @@ class InputJudge {
         return services;
     }
 
-    // All uplinks are "uplinks", fewer have no name.
-    void finish(Sources& from, std::string_view what) {
-        if (from.devices.empty() || from.origins.uplinks) {
-            return;
-        }
-        if (from.devices.size() == model_.config.uplinks.size()) {
-            from.origins.uplinks = true;
-            return;
-        }
-        for (const size_t command : from.commands) {
-            ledger_.left(command,
-                         fmt::format("[firewall] lets {} in from all uplinks or from none", what));
-        }
-    }
-
     const ScriptFacts& facts_;
+    std::span<const Family> closed_;
     ImportModel& model_;
     ImportLedger& ledger_;
-    Sources ping_;
+    OriginList ping_;
     std::vector<OpenService> services_;
 };
 
 } // namespace
 
-void judge_input(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger) {
-    InputJudge(facts, model, ledger).run();
+void judge_input(const ScriptFacts& facts, std::span<const Family> closed, ImportModel& model,
+                 ImportLedger& ledger) {
+    InputJudge(facts, closed, model, ledger).run();
 }
 
 } // namespace linkbal

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ void judge_marks(const ScriptFacts& facts, const std::map<std::string, size_t>& 
 
 // [firewall], the forwards, [helpers] and mss; judges everything else about packets.
 void find_firewall(const ScriptFacts& all, ImportModel& model, ImportLedger& ledger);
-void judge_input(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger);
+// `closed`: the families whose INPUT the script closes.
+void judge_input(const ScriptFacts& facts, std::span<const Family> closed, ImportModel& model,
+                 ImportLedger& ledger);
 void judge_forward_chain(const ScriptFacts& facts, ImportModel& model, ImportLedger& ledger);
 void judge_nat(const ScriptFacts& facts, bool closed, ImportModel& model, ImportLedger& ledger);
 

@@ -5,36 +5,12 @@
 #include <fmt/format.h>
 
 #include "core/import/filter.h"
-#include "core/import/words.h"
+#include "core/import/grants.h"
 #include "core/services.h"
 
 namespace linkbal {
 
 namespace {
-
-// "192.168.0.10", "192.168.0.10:80", "[2001:db8::1]:80"; the port may be a range.
-struct Destination {
-    std::optional<IpAddress> address;
-    std::optional<PortRange> port;
-};
-Destination destination_of(std::string_view text) {
-    const bool brackets = text.starts_with('[');
-    const size_t end = brackets ? text.find(']') : text.find(':');
-    const auto plain = IpAddress::parse(text);
-    if (plain || end == std::string_view::npos) {
-        return {plain, {}};
-    }
-    const auto address = text.substr(brackets ? 1 : 0, end - (brackets ? 1 : 0));
-    const auto rest = text.substr(end + (brackets ? 1 : 0));
-    const auto port = rest.starts_with(':') ? port_word(rest.substr(1)) : std::nullopt;
-    return rest.empty() || port ? Destination{IpAddress::parse(address), port} : Destination{};
-}
-
-bool covers(const std::vector<PortRange>& ports, const PortRange& asked) {
-    return ports.empty() || std::ranges::any_of(ports, [&](const PortRange& range) {
-               return range.first <= asked.first && asked.last <= range.last;
-           });
-}
 
 class NatJudge {
   public:
@@ -108,13 +84,17 @@ class NatJudge {
     }
 
     void judge_destination(const PacketRule& rule) {
-        const auto [to, port] = destination_of(rule.to);
+        const auto to = destination_of(rule.to).address;
         const auto uplinks = uplinks_of(rule);
         const auto& networks = model_.config.lan.networks;
         const bool in_lan =
             to && (networks.empty() ||
                    std::ranges::any_of(networks, [&](const auto& n) { return n.contains(*to); }));
-        if (!to || (rule.protocol != "tcp" && rule.protocol != "udp") || rule.ports.empty()) {
+        if (!rule.opens() || !rule.asks_for_ends()) {
+            ledger_.left(rule.command, "a [[forward]] asks for no states, marks, fragments or "
+                                       "shares of the packets");
+        } else if (!to || (rule.protocol != "tcp" && rule.protocol != "udp") ||
+                   rule.ports.empty()) {
             ledger_.left(rule.command, "a [[forward]] is of ports of TCP or UDP, to one address");
         } else if (!in_lan) {
             ledger_.left(rule.command, fmt::format("{} is not in the LAN", to->str()));
@@ -122,21 +102,19 @@ class NatJudge {
             ledger_.left(rule.command,
                          "a [[forward]] is for what comes by uplinks to their addresses");
         } else {
-            add_forwards(rule, *uplinks, port);
+            add_forwards(rule, *uplinks);
         }
     }
 
     // Empty: all; none: it is for something else.
     [[nodiscard]] std::optional<std::vector<std::string>> uplinks_of(const PacketRule& rule) const {
-        const UplinkConfig* uplink = model_.uplink_by(rule.in);
-        if (rule.in.empty() && rule.destination) {
-            uplink = uplink_with(*rule.destination);
+        if (rule.in.empty() && !rule.destination) {
+            return std::vector<std::string>{};
         }
-        if (uplink != nullptr) {
-            return std::vector{uplink->name};
-        }
-        return rule.in.empty() && !rule.destination ? std::optional(std::vector<std::string>{})
-                                                    : std::nullopt;
+        const UplinkConfig* by = model_.uplink_by(rule.in);
+        const UplinkConfig* of = rule.destination ? uplink_with(*rule.destination) : by;
+        const bool agree = of != nullptr && (rule.in.empty() || by == of);
+        return agree ? std::optional(std::vector{of->name}) : std::nullopt;
     }
     [[nodiscard]] const UplinkConfig* uplink_with(const Prefix& address) const {
         for (const ScriptRoute& route : facts_.routes) {
@@ -153,24 +131,29 @@ class NatJudge {
         return nullptr;
     }
 
-    void add_forwards(const PacketRule& rule, const std::vector<std::string>& uplinks,
-                      const std::optional<PortRange>& port) {
-        const auto from = sources(rule);
-        if (!from) {
+    void add_forwards(const PacketRule& rule, const std::vector<std::string>& uplinks) {
+        const auto inside = inside_ports(rule);
+        const auto grant = closed_ ? forward_grant(facts_, rule, uplinks, model_)
+                                   : std::optional(whole_grant(rule, uplinks));
+        if (!inside) {
+            ledger_.left(rule.command, "there are not as many ports");
+            return;
+        }
+        if (!grant) {
             ledger_.left(rule.command, "no rule of FORWARD accepts what it would forward");
             return;
         }
         std::vector<ForwardConfig> forwards;
-        for (const PortRange& outside : rule.ports) {
+        for (size_t i = 0; i < rule.ports.size(); ++i) {
+            const uint16_t first = inside->at(i).first;
             ForwardConfig& forward = forwards.emplace_back();
             forward.protocols = {rule.protocol == "tcp" ? Transport::tcp : Transport::udp};
-            forward.port = outside;
+            forward.port = rule.ports[i];
             forward.to = destination_of(rule.to).address;
-            forward.to_port =
-                port && port->first != outside.first ? std::optional(port->first) : std::nullopt;
-            forward.uplinks = uplinks;
-            forward.from = *from;
-            forward.hairpin = rule.in.empty();
+            forward.to_port = first != rule.ports[i].first ? std::optional(first) : std::nullopt;
+            forward.uplinks = grant->uplinks;
+            forward.from = grant->from;
+            forward.hairpin = rule.in.empty() && grant->uplinks == uplinks;
         }
         if (const auto reason = obstacle(forwards); !reason.empty()) {
             ledger_.left(rule.command, reason);
@@ -185,10 +168,6 @@ class NatJudge {
     // Why these can't stand beside what is there already; empty: they can.
     [[nodiscard]] std::string obstacle(std::span<const ForwardConfig> forwards) const {
         for (const ForwardConfig& forward : forwards) {
-            if (forward.to_port &&
-                *forward.to_port + forward.port.last - forward.port.first > 65535) {
-                return "there are not as many ports";
-            }
             const ServicePorts ports{forward.protocols.front(), forward.port};
             if (std::ranges::any_of(model_.config.forwards, [&](const ForwardConfig& earlier) {
                     return overlap({earlier.protocols.front(), earlier.port}, ports) &&
@@ -238,28 +217,6 @@ class NatJudge {
         }
     }
 
-    // Where it may come from by the rule itself and by FORWARD; empty: from anywhere.
-    [[nodiscard]] std::optional<std::vector<Prefix>> sources(const PacketRule& rule) const {
-        std::vector<Prefix> from;
-        bool accepted = !closed_;
-        bool anybody = !closed_;
-        for (const PacketRule& other : facts_.packet_rules) {
-            if (closed_ && other.in_chain("FORWARD") && other.target == "ACCEPT" &&
-                admits_forward(other, rule)) {
-                accepted = true;
-                anybody = anybody || !other.source;
-                from.push_back(other.source.value_or(Prefix::any(rule.family)));
-            }
-        }
-        if (!accepted) {
-            return std::nullopt;
-        }
-        if (rule.source) {
-            return std::vector{*rule.source};
-        }
-        return anybody ? std::vector<Prefix>{} : from;
-    }
-
     const ScriptFacts& facts_;
     bool closed_;
     ImportModel& model_;
@@ -268,20 +225,6 @@ class NatJudge {
 };
 
 } // namespace
-
-bool admits_forward(const PacketRule& accept, const PacketRule& dnat) {
-    const auto [to, port] = destination_of(dnat.to);
-    const auto asked = port ? *port : dnat.ports.empty() ? PortRange{0, 0} : dnat.ports.front();
-    return to && accept.family == dnat.family && accept.unknown.empty() && !accept.only_known() &&
-           (!accept.destination || accept.destination->contains(*to)) &&
-           (accept.protocol.empty() || accept.protocol == dnat.protocol) &&
-           covers(accept.ports, {asked.first, asked.first}) && accept.source_ports.empty() &&
-           (accept.in.empty() || dnat.in.empty() || accept.in == dnat.in) &&
-           (!accept.source || !dnat.source || accept.source->overlaps(*dnat.source)) &&
-           // The LAN's way out is no way in.
-           (accept.destination || !accept.ports.empty() || accept.has_state("DNAT") ||
-            !accept.out.empty());
-}
 
 void judge_nat(const ScriptFacts& facts, bool closed, ImportModel& model, ImportLedger& ledger) {
     NatJudge(facts, closed, model, ledger).run();

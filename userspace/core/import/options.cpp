@@ -13,6 +13,14 @@ namespace linkbal {
 
 namespace {
 
+std::string raised(std::string_view text) {
+    std::string upper(text);
+    std::ranges::transform(upper, upper.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    });
+    return upper;
+}
+
 std::string lowered(std::string_view text) {
     std::string lower(text);
     std::ranges::transform(lower, lower.begin(), [](char c) {
@@ -62,11 +70,17 @@ bool set_text(std::string& field, const std::string& word) {
     return true;
 }
 
-bool add_states(PacketRule& rule, const std::string& word) {
+// In any case of letters. Of two lists a packet would have to be in both.
+bool set_states(PacketRule& rule, const std::string& word) {
+    static constexpr std::array<std::string_view, 7> names{
+        "NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED", "SNAT", "DNAT"};
+    const bool first = rule.states.empty();
+    bool known = true;
     for (const auto state : split_words(word, ",")) {
-        rule.states.emplace_back(state);
+        rule.states.push_back(raised(state));
+        known = known && std::ranges::find(names, rule.states.back()) != names.end();
     }
-    return true;
+    return first && known && !rule.states.empty();
 }
 
 // MARK or MARK/MASK
@@ -105,7 +119,7 @@ constexpr std::array options{
            [](Rule& r, Word& v) { return set_ports(r.ports, v); }},
     Option{"--sport --source-port --sports --source-ports",
            [](Rule& r, Word& v) { return set_ports(r.source_ports, v); }},
-    Option{"--state --ctstate", add_states},
+    Option{"--state --ctstate", set_states},
     Option{"--icmp-type --icmpv6-type", [](Rule& r, Word& v) { return set_text(r.icmp_type, v); }},
     Option{"--limit --hashlimit --hashlimit-upto",
            [](Rule& r, Word& v) { return set_text(r.limit, v); }},

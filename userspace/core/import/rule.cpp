@@ -16,7 +16,7 @@ bool read_flag(PacketRule& rule, std::string_view word) {
     if (word == "-f" || word == "--fragment") {
         rule.fragments = true;
     } else if (word == "--syn") {
-        rule.states.emplace_back("NEW");
+        rule.syn = true;
     } else if (word == "--clamp-mss-to-pmtu") {
         rule.clamp_mss = true;
     } else {
@@ -148,6 +148,20 @@ bool PacketRule::has_state(std::string_view state) const {
 bool PacketRule::only_known() const {
     return !states.empty() && std::ranges::all_of(states, [](const std::string& state) {
         return state == "ESTABLISHED" || state == "RELATED";
+    });
+}
+
+bool PacketRule::asks_for_ends() const {
+    return asks_only([](PacketMatch& match) {
+        match.in.clear();
+        match.out.clear();
+        match.source.reset();
+        match.destination.reset();
+        match.protocol.clear();
+        match.ports.clear();
+        match.source_ports.clear();
+        match.states.clear(); // see opens()
+        match.syn = false;
     });
 }
 

@@ -12,19 +12,14 @@
 
 namespace linkbal {
 
-struct PacketRule {
-    size_t command = 0; // its number in the ledger
-    Family family = Family::ipv4;
-    std::string table = "filter";
-    std::string chain;
-    std::string target; // "ACCEPT"; empty: it only counts
-
-    // Matches; empty: any.
+// What a rule asks of a packet; empty: nothing.
+struct PacketMatch {
     std::string in, out;
     std::optional<Prefix> source, destination;
     std::string protocol; // "tcp", "udp", "icmp" (of both families) or as written
     std::vector<PortRange> ports, source_ports;
-    std::vector<std::string> states; // "NEW"
+    std::vector<std::string> states; // "NEW", in capitals
+    bool syn = false;
     std::string icmp_type;
     bool fragments = false;
     std::optional<double> share; // of -m statistic: 0.5
@@ -32,6 +27,15 @@ struct PacketRule {
     bool limit_per_source = false;
     std::optional<uint32_t> has_mark;
     std::string unknown; // the first option that is none of these, or a "!"
+    bool operator==(const PacketMatch&) const = default;
+};
+
+struct PacketRule : PacketMatch {
+    size_t command = 0; // its number in the ledger
+    Family family = Family::ipv4;
+    std::string table = "filter";
+    std::string chain;
+    std::string target; // "ACCEPT"; empty: it only counts
 
     // What the target is told.
     std::optional<uint32_t> set_mark;
@@ -44,13 +48,23 @@ struct PacketRule {
     [[nodiscard]] bool in_chain(std::string_view name, std::string_view of_table = "filter") const {
         return chain == name && table == of_table;
     }
-    // Nothing is asked of the packet but perhaps its device.
-    [[nodiscard]] bool takes_all() const {
-        return unknown.empty() && !source && !destination && protocol.empty() && states.empty() &&
-               !fragments && !share && limit.empty() && !has_mark && out.empty();
+    // Nothing is asked but what `clear` takes out of the match: what it does not know of counts.
+    [[nodiscard]] bool asks_only(auto&& clear) const {
+        const PacketMatch& match = *this;
+        PacketMatch rest = match;
+        clear(rest);
+        return rest == PacketMatch{};
     }
+    // Nothing is asked of the packet but perhaps the device that it comes by.
+    [[nodiscard]] bool takes_all() const {
+        return asks_only([](PacketMatch& match) { match.in.clear(); });
+    }
+    // Nothing is asked but from where, to where and for which ports a connection is begun.
+    [[nodiscard]] bool asks_for_ends() const;
     // Only packets of connections that are known already.
     [[nodiscard]] bool only_known() const;
+    // By their state packets that begin a connection are among those that it takes.
+    [[nodiscard]] bool opens() const { return states.empty() || has_state("NEW"); }
     [[nodiscard]] bool has_state(std::string_view state) const;
 };
 

@@ -15,6 +15,7 @@ using Words = std::vector<std::string>;
 
 constexpr size_t longest_text = 300;
 constexpr size_t cost_of_command = 64; // bytes, beside those of its words
+constexpr auto too_much = "comes after more than is read of loops and variables";
 
 // Of the first token's beginning to the last one's end, on one line.
 std::string written(std::span<const ShellToken> tokens) {
@@ -86,7 +87,10 @@ class Interpreter {
                                      words.error().message.substr(0, longest_text));
                 break;
             }
-            turns.insert(turns.end(), words->begin(), words->end());
+            if (!append(turns, *words)) {
+                reason = fmt::format("takes more words in line {} than are read", loop.line);
+                break;
+            }
         }
         if (!reason.empty() || turns.empty()) {
             variables_.insert_or_assign(variable,
@@ -107,7 +111,7 @@ class Interpreter {
     void run_command(const ShellStep& step) {
         ShellCommand command{step.line, written(step.tokens), {}, {}, step.obstacle, false};
         if (budget_ == 0) {
-            command.obstacle = "comes after more than is read of loops and variables";
+            command.obstacle = too_much;
         } else if (!ended_.empty()) {
             command.obstacle = ended_;
         } else if (step.kind == ShellStep::Kind::pipeline) {
@@ -155,11 +159,10 @@ class Interpreter {
             if (!words) {
                 return tl::unexpected(words.error());
             }
-            for (const std::string& word : *words) {
-                pay(word.size() + cost_of_command);
-            }
             if (!redirects) {
-                command.words.insert(command.words.end(), words->begin(), words->end());
+                if (!append(command.words, *words)) {
+                    return fail("{}", too_much);
+                }
                 continue;
             }
             if (is_descriptor(tokens.first(i))) {
@@ -180,7 +183,7 @@ class Interpreter {
     }
 
     std::string target(const ShellToken& token, const Words& words) {
-        pay(token.here.size());
+        pay(token.here.size() + (words.empty() ? 0 : words.front().size()) + cost_of_command);
         return token.text.starts_with("<<") && token.text != "<<<" ? std::string(token.here)
                : words.empty()                                     ? std::string()
                                                                    : words.front();
@@ -205,6 +208,8 @@ class Interpreter {
         } else if (!value) {
             value = fail("is set in line {} and not known: {}", command.line,
                          value.error().message.substr(0, longest_text));
+        } else if (budget_ == 0) {
+            value = fail("is set in line {}, which {}", command.line, too_much);
         } else if (value->size() > longest_shell_value) {
             value = fail("is longer than {} bytes", longest_shell_value);
         }
@@ -232,6 +237,18 @@ class Interpreter {
         if (sets && command.obstacle.empty()) {
             command.sets_only = true;
         }
+    }
+
+    // False as soon as it is too much: one line of a few kilobytes could ask for gigabytes.
+    bool append(Words& words, const Words& more) {
+        for (const std::string& word : more) {
+            pay(word.size() + cost_of_command);
+            if (budget_ == 0) {
+                return false;
+            }
+            words.push_back(word);
+        }
+        return true;
     }
 
     void pay(size_t cost) { budget_ -= std::min(budget_, cost); }

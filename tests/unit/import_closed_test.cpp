@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a script closes an imported configuration does not open: a rule that cannot be followed exactly
+// is left.
+#include "import_cases.h"
+
+using namespace linkbal;
+using namespace linkbal::test;
+
+namespace {
+
+const std::string answers = "covered: answers and what belongs to a connection are accepted";
+const std::string opens_nothing =
+    "left: packets in these states open no connection, and others [firewall] lets in by itself";
+const std::string no_marks =
+    "left: [firewall] asks for no marks, fragments or shares of the packets";
+const std::string in_any_way =
+    "left: [firewall] lets 203.0.113.0/24 in whichever way it comes, not only by ";
+const std::string nothing = "ping = []\nlog = []\n";
+
+// Nothing of these may be in the configuration.
+const std::vector<ImportCase> input_cases{
+    {"iptables -A INPUT -m state --state established,related -j ACCEPT", answers, nothing},
+    {"iptables -A INPUT -m state --state Established -p tcp --dport 22 -j ACCEPT", answers,
+     nothing},
+    {"iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT", opens_nothing,
+     nothing},
+    {"iptables -A INPUT -m conntrack --ctstate UNTRACKED -j ACCEPT", opens_nothing, nothing},
+    {"iptables -A INPUT -m state --state INVALID -j ACCEPT", opens_nothing, nothing},
+    {"iptables -A INPUT -m conntrack --ctstate NEW,OTHER -j ACCEPT",
+     "left: \"--ctstate NEW,OTHER\" is not understood", nothing},
+    {"iptables -A INPUT -m state --state ESTABLISHED -m conntrack --ctstate NEW -j ACCEPT",
+     "left: \"--ctstate NEW\" is not understood", nothing},
+    {"iptables -A INPUT -p tcp --syn -m state --state ESTABLISHED -j ACCEPT", answers, nothing},
+    {"iptables -A INPUT -f -j ACCEPT", no_marks, nothing},
+    {"iptables -A INPUT -m statistic --mode random --probability 0.5 -j ACCEPT", no_marks, nothing},
+    {"iptables -A INPUT -m mark --mark 7 -j ACCEPT", no_marks, nothing},
+    {"iptables -A INPUT -m mark --mark 7 -p tcp --dport 22 -j ACCEPT", no_marks, nothing},
+    {"iptables -A INPUT -m mark --mark 7 -p icmp --icmp-type 8 -j ACCEPT", no_marks, nothing},
+    {"iptables -A INPUT --dport 22 -j ACCEPT", "left: [firewall] lets in services of TCP and UDP",
+     nothing},
+    {"iptables -A INPUT -i eth0 -p tcp --dport 22 -s 203.0.113.0/24 -j ACCEPT", in_any_way + "eth0",
+     nothing},
+    {"iptables -A INPUT -i eth1 -p tcp --dport 22 -s 203.0.113.0/24 -j ACCEPT", in_any_way + "eth1",
+     nothing},
+    {"iptables -A INPUT -i eth1 -p icmp -s 203.0.113.0/24 -j ACCEPT", in_any_way + "eth1", nothing},
+    {"iptables -A INPUT -i eth0 -p tcp --dport 22 -m hashlimit --hashlimit-upto 10/hour "
+     "--hashlimit-mode srcip --hashlimit-name ssh -j ACCEPT",
+     "left: a rate is of what is not from the LAN", nothing},
+};
+
+// Of these some may.
+const std::vector<ImportCase> exact_cases{
+    {"iptables -A INPUT -m state --state new -p tcp --dport 22 -j ACCEPT",
+     "taken: [[firewall.allow]]", "from = [\"lan\", \"uplinks\"]\n"},
+    {"iptables -A INPUT -i eth0 -p tcp --dport 22 -s 192.168.0.8/29 -j ACCEPT",
+     "taken: [[firewall.allow]]", "from = [\"192.168.0.8/29\"]\n"},
+    {"iptables -A INPUT -i eth0 -p tcp --dport 22 -s 192.168.0.0/24 -j ACCEPT",
+     "taken: [[firewall.allow]]", "from = [\"lan\"]\n"},
+    {"iptables -A INPUT -p tcp --dport 22 -s 203.0.113.0/24 -j ACCEPT", "taken: [[firewall.allow]]",
+     "from = [\"203.0.113.0/24\"]\n"},
+    {"iptables -A INPUT -p tcp --dport 22 -j ACCEPT\niptables -A INPUT -i eth1 -j DROP",
+     "covered: what nothing accepts is dropped", ""},
+    {"iptables -A INPUT -p tcp --dport 22 -j ACCEPT\niptables -I INPUT -i eth1 -j DROP",
+     "left: [firewall] says what is accepted and cannot take out some of it", ""},
+    {"iptables -A INPUT -i eth1 -s 224.0.0.0/3 -j LOG",
+     "differs: logged, in lines that begin with \"linkbal spoofed: \"", "log = [\"spoofed\"]"},
+    {"iptables -A FORWARD -i eth1 -f -j DROP", "covered: what nothing accepts is dropped", ""},
+};
+
+const std::string alike =
+    "[firewall] lets a service in by IPv4 and IPv6 alike, and the script does not";
+const std::string closed6 = "ip6tables -P INPUT DROP\nip6tables -P FORWARD DROP\n";
+const std::string ssh = " -A INPUT -p tcp --dport 22 -j ACCEPT\n";
+const std::string lan_ssh = " -A INPUT -i eth0 -p tcp --dport 22 -j ACCEPT\n";
+const std::vector<ImportCase> family_cases{
+    {"ip6tables" + ssh, "left: " + alike, nothing},
+    {closed6 + "ip6tables" + ssh, "left: " + alike, nothing},
+    {closed6 + "iptables" + ssh, "left: " + alike, nothing},
+    {"ip6tables -A INPUT -p tcp --dport 80 -j DROP\niptables" + ssh, "left: " + alike, nothing},
+    {"ip6tables -A INPUT -p ipv6-icmp --icmpv6-type 128 -j ACCEPT",
+     "left: [firewall] lets ping in by IPv4 and IPv6 alike, and the script does not", nothing},
+    {"iptables" + ssh, "taken: [[firewall.allow]]", "from = [\"lan\", \"uplinks\"]\n"},
+    {closed6 + "iptables" + ssh + "ip6tables" + ssh, "taken: [[firewall.allow]]",
+     "from = [\"lan\", \"uplinks\"]\n"},
+    {closed6 + "ip6tables" + lan_ssh + "iptables" + ssh,
+     "differs: " + alike + ": only from the LAN", "from = [\"lan\"]\n"},
+    {closed6 + "ip6tables -A INPUT -s 2001:db8::/32 -p tcp --dport 22 -j ACCEPT",
+     "taken: [[firewall.allow]]", "from = [\"2001:db8::/32\"]\n"},
+};
+
+const std::string two_lans =
+    "iptables -A FORWARD -i eth3 -s 192.168.0.0/24 -j ACCEPT\niptables" + lan_ssh;
+const std::vector<ImportCase> lan_cases{
+    {two_lans, "left: [firewall] lets a service in from the whole LAN or not at all", nothing},
+    {two_lans + "iptables -A INPUT -i eth3 -p tcp --dport 22 -j ACCEPT",
+     "taken: [[firewall.allow]]", "from = [\"lan\"]\n"},
+};
+
+const std::string not_accepted = "left: no rule of FORWARD accepts what it would forward";
+const std::string no_states =
+    "left: a [[forward]] asks for no states, marks, fragments or shares of the packets";
+const std::string accept = "iptables -A FORWARD -p tcp -d 192.168.0.10 ";
+const std::string dnat = "iptables -t nat -A PREROUTING -p tcp ";
+const std::string to_host = " -j DNAT --to 192.168.0.10";
+const std::string web = accept + "--dport 80 -j ACCEPT\n";
+const std::string open_host = accept + "-j ACCEPT\n";
+const std::vector<ImportCase> forward_cases{
+    {web + dnat + "-i eth1 -m mark --mark 7 --dport 80" + to_host, no_states, nothing},
+    {web + dnat + "-i eth1 -m state --state ESTABLISHED --dport 80" + to_host, no_states, nothing},
+    {web + dnat + "-i eth1 -m statistic --mode nth --every 2 --dport 80" + to_host, no_states,
+     nothing},
+    {accept + "-m mark --mark 7 -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host, not_accepted,
+     nothing},
+    {accept + "-m limit --limit 3/min -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host,
+     not_accepted, nothing},
+    {accept + "-m state --state established,related -j ACCEPT\n" + dnat + "-i eth1 --dport 80" +
+         to_host,
+     not_accepted, nothing},
+    {accept + "-m state --state INVALID -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host,
+     not_accepted, nothing},
+    {web + dnat + "-i eth1 --dport 80:90" + to_host, not_accepted, nothing},
+    {web + dnat + "-i eth1 -m multiport --dports 80,81" + to_host, not_accepted, nothing},
+    {open_host + dnat + "-i eth1 --dport 80:90" + to_host + ":80",
+     "left: there are not as many ports", nothing},
+    {open_host + dnat + "-i eth1 --dport 80" + to_host + ":80-90",
+     "left: there are not as many ports", nothing},
+    {open_host + dnat + "-i eth1 -m multiport --dports 80,81" + to_host + ":8080",
+     "taken: [[forward]]", "port = 81\nto = \"192.168.0.10:8080\""},
+    {accept + "-s 203.0.113.0/28 -j ACCEPT\n" + dnat + "-i eth1 -s 203.0.113.0/24 --dport 80" +
+         to_host,
+     "taken: [[forward]]", "from = [\"203.0.113.0/28\"]"},
+    {accept + "-s 203.0.113.0/24 -j ACCEPT\n" + dnat + "-i eth1 -s 203.0.113.0/28 --dport 80" +
+         to_host,
+     "taken: [[forward]]", "from = [\"203.0.113.0/28\"]"},
+    {accept + "-s 198.51.100.0/24 -j ACCEPT\n" + dnat + "-i eth1 -s 203.0.113.0/24 --dport 80" +
+         to_host,
+     not_accepted, nothing},
+    {accept + "-i eth1 -j ACCEPT\n" + dnat + "--dport 80" + to_host,
+     "differs: [[forward]]; only of what is for an uplink's address", "uplinks = [\"t1\"]\n"},
+    {accept + "-i eth1 -j ACCEPT\n" + accept + "-i eth2 -j ACCEPT\n" + dnat + "--dport 80" +
+         to_host,
+     "differs: [[forward]]; only of what is for an uplink's address",
+     "to = \"192.168.0.10\"\nhairpin = false\n"},
+    {accept + "-i eth2 -j ACCEPT\n" + dnat + "-i eth1 --dport 80" + to_host, not_accepted, nothing},
+    {accept + "-i eth0 -j ACCEPT\n" + dnat + "--dport 80" + to_host, not_accepted, nothing},
+    {accept + "-i eth1 -s 203.0.113.0/24 -j ACCEPT\n" + accept +
+         "-i eth2 -s 198.51.100.0/24 -j ACCEPT\n" + dnat + "--dport 80" + to_host,
+     not_accepted, nothing},
+    {open_host + dnat + "-i eth1 -d 192.168.1.2 --dport 80" + to_host, "taken: [[forward]]",
+     "uplinks = [\"t1\"]\n"},
+    {open_host + dnat + "-i eth1 -d 192.168.2.2 --dport 80" + to_host,
+     "left: a [[forward]] is for what comes by uplinks to their addresses", nothing},
+};
+
+const std::vector<ImportCase> lan_forward_cases{
+    {"iptables -A FORWARD -m mark --mark 7 -p tcp -d 192.168.0.10 -j ACCEPT",
+     "left: by uplinks nothing comes in but what a [[forward]] says", ""},
+    {"iptables -I FORWARD -m mark --mark 7 -s 192.168.0.0/24 -p udp --dport 53 -j DROP",
+     "left: [firewall] lets the LAN out to everywhere, whatever it asks for", "ping = []\nlog"},
+};
+
+void check_closed(const std::string& commands) {
+    INFO(commands);
+    const auto config = import_script(closed + commands).model.config;
+    REQUIRE(config.firewall);
+    CHECK((config.firewall->allow.empty() && config.firewall->ping.nobody()));
+    CHECK(config.forwards.empty());
+}
+
+void check_nothing(const std::vector<ImportCase>& cases) {
+    for (const ImportCase& item : cases) {
+        if (item.written == nothing) {
+            check_closed(item.commands);
+        }
+    }
+    check_imports(closed, cases);
+}
+
+} // namespace
+
+TEST_CASE("import: what opens nothing in the script opens nothing") { check_nothing(input_cases); }
+TEST_CASE("import: what is opened is no more than the script opens") { check_nothing(exact_cases); }
+TEST_CASE("import: what one family opens stays closed in the other") {
+    check_nothing(family_cases);
+}
+TEST_CASE("import: what one interface of the LAN opens stays closed to others") {
+    check_nothing(lan_cases);
+}
+TEST_CASE("import: nothing is forwarded but what FORWARD accepts") { check_nothing(forward_cases); }
+TEST_CASE("import: rules of the LAN that ask for marks") { check_nothing(lan_forward_cases); }
+
+TEST_CASE("import: a whole chain is not one mark or state of it") {
+    const auto has_firewall = [](const std::string& last) {
+        return import_script(links + "iptables -P FORWARD DROP\niptables -P INPUT DROP\n" + last)
+            .model.config.firewall.has_value();
+    };
+    CHECK_FALSE(has_firewall("iptables -A INPUT -j ACCEPT"));
+    for (const std::string match :
+         {"-m mark --mark 1", "-m state --state INVALID", "-f", "-m limit --limit 1/s",
+          "--dport 22", "--sport 22", "-p tcp --syn", "-d 192.168.1.2"}) {
+        INFO(match);
+        CHECK(has_firewall("iptables -A INPUT " + match + " -j ACCEPT"));
+    }
+}
