@@ -210,7 +210,7 @@ std::optional<SessionObstacle> policy(const Config& config, const SessionWay& wa
                                fmt::format("[[firewall.allow]] from, with \"{}\" in it", origin)};
     }
     return SessionObstacle{fmt::format("nothing allows {}", port_text(session)),
-                           fmt::format("[[firewall.allow]] service = [\"{}\"], from = [\"{}\"]",
+                           fmt::format(R"([[firewall.allow]] service = ["{}"], from = ["{}"])",
                                        port_text(session), origin)};
 }
 
