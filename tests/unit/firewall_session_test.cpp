@@ -184,7 +184,7 @@ TEST_CASE("the local network's addresses are kept out by any other device") {
 }
 
 TEST_CASE("what is next door by an address of link scope only is a spoofed source") {
-    Config config = filtered({allow(22, 22, from(true, true))});
+    const Config config = filtered({allow(22, 22, from(true, true))});
     Facts facts = machine();
     facts.interfaces[2].addresses.push_back(address("169.254.1.2/16"));
     facts.interfaces[2].addresses.push_back(address("10.5.0.2/24"));
@@ -202,7 +202,7 @@ TEST_CASE("what the firewall calls spoofed is what a session is warned of") {
     for (const Prefix& network : spoofed_sources()) {
         INFO(network.str());
         const Session one{network.address(), ip("192.168.1.2"), 22};
-        SessionWay way{.side = Side::uplink, .device = "eth1", .uplink = "velox1"};
+        const SessionWay way{.side = Side::uplink, .device = "eth1", .uplink = "velox1"};
         CHECK(session_obstacle(config, {}, way, one));
     }
     CHECK(!admitted(config, {"250.0.0.1", "192.168.1.2"}));
@@ -255,7 +255,7 @@ TEST_CASE("a port forward needs no firewall to lead a session away") {
     forward.to = ip("192.168.0.10");
     config.forwards = {forward};
     CHECK(obstacle(config, outside4).find("forward[0] leads there") == 0);
-    CHECK(admitted(config, elsewhere) == false);
+    CHECK(!admitted(config, elsewhere));
     CHECK(admitted(config, outside6));
     CHECK(admitted(config, management));
     const auto line = session_warning(config, machine(), session("203.0.113.7", "192.168.1.2"));
