@@ -2,6 +2,7 @@
 """`up --confirm` goes back unless `confirm` comes in time, whatever becomes of who waits (S12)."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -141,6 +142,55 @@ def test_interrupted(lab, balancer, number):
         process.send_signal(number)
         code, _, err = ended(process)
         assert code == 1 and "as it was before" in err
+    assert not differences(before, snapshot(lab))
+
+
+@contextlib.contextmanager
+def changed_by_another(lab):
+    """Somebody else holds the instance's lock."""
+    with open(f"/run/{lab.instance}/lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+BUSY = "is being changed by"
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def test_interrupted_while_another_is_at_work(lab, balancer):
+    """It is not left at that: it goes back as soon as it can."""
+    before = snapshot(lab)
+    balancer.write(Config(lab))
+    path = f"{lab.directory}/trial.err"
+    with open(path, "wb") as err, trial(balancer, stderr=err) as process:
+        with changed_by_another(lab):
+            process.terminate()
+            waituntil(lambda: text_of(path).count(BUSY) >= 2 or process.poll() is not None, 20, "it tries again")
+            assert process.poll() is None, text_of(path)
+        assert ended(process)[0] == 1
+    assert "as it was before" in text_of(path)
+    assert not differences(before, snapshot(lab))
+
+
+def test_interrupted_twice(lab, balancer):
+    """Who insists gets out, and is told what is left."""
+    before = snapshot(lab)
+    balancer.write(Config(lab))
+    path = f"{lab.directory}/trial.err"
+    with open(path, "wb") as err, trial(balancer, stderr=err) as process:
+        with changed_by_another(lab):
+            process.terminate()
+            waituntil(lambda: BUSY in text_of(path), 20, "it can't go back")
+            assert process.poll() is None, text_of(path)
+            process.terminate()
+            assert ended(process)[0] == 1
+    assert "the change is still there" in text_of(path)
+    assert balancer.json("status")["confirm"]["waits"] is False
+    balancer.down()
     assert not differences(before, snapshot(lab))
 
 
@@ -334,6 +384,38 @@ def test_daemon_stopped_meanwhile(lab, balancer):
         assert daemon.stop() == 0, daemon.log
     assert not differences(before, state(lab), "run")
     assert balancer.json("status")["confirm"] is None
+
+
+def test_daemon_stopped_while_another_is_at_work(lab, balancer):
+    """It goes back before it ends, as soon as it can."""
+    with Daemon(balancer, former(lab)) as daemon:
+        before = state(lab)
+        balancer.write(other(lab))
+        assert balancer.run("up", "--confirm", LONG).returncode == 0
+        with changed_by_another(lab):
+            daemon.process.terminate()
+            daemon.wait_log("go back to what was there before: ", 2)
+            done = balancer.run("confirm")
+            assert done.returncode == 1 and "too late" in done.stderr, done
+        assert daemon.ended() == 0, daemon.log
+    assert not differences(before, state(lab), "run")
+    assert balancer.json("status")["confirm"] is None
+
+
+def test_daemon_stopped_twice(lab, balancer):
+    """It ends, says what is left, and the next one goes back."""
+    with Daemon(balancer, former(lab)) as daemon:
+        before = state(lab)
+        balancer.write(other(lab))
+        assert balancer.run("up", "--confirm", LONG).returncode == 0
+        with changed_by_another(lab):
+            daemon.process.terminate()
+            daemon.wait_log("go back to what was there before: ")
+            assert daemon.stop() == 1, daemon.log
+        assert "the next start goes back" in daemon.log
+    assert balancer.json("status")["confirm"]["waits"] is False
+    with Daemon(balancer):
+        assert not differences(before, state(lab), "run")
 
 
 def test_daemon_killed_meanwhile(lab, balancer):

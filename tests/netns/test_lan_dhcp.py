@@ -228,19 +228,34 @@ def test_no_checker_no_files(lab, balancer):
     assert listing(lab) == {}
 
 
+def checker(lab, name, *commands):
+    """The words in front of linkbal that make a script of these commands its checker."""
+    os.mkdir(f"{lab.directory}/bin")
+    with open(f"{lab.directory}/bin/{name}", "w", encoding="ascii") as file:
+        file.write("\n".join(("#!/bin/sh", *commands, "")))
+    os.chmod(f"{lab.directory}/bin/{name}", 0o755)
+    return "env", f"PATH={lab.directory}/bin:{os.environ['PATH']}"
+
+
 def test_what_a_checker_refuses_is_not_written(lab, balancer):
     """Its words are told; the files that were there stay, and nothing beside them."""
     configure(balancer, KEA, '[dhcp.ipv6]\nmode = "slaac"\n', lab.directory)
     write(balancer)
     before = listing(lab)
     configure(balancer, KEA + '\nmax_lease_time = "1h"', '[dhcp.ipv6]\nmode = "stateless"\n', lab.directory)
-    os.mkdir(f"{lab.directory}/bin")
-    with open(f"{lab.directory}/bin/radvd", "w", encoding="ascii") as file:
-        file.write("#!/bin/sh\necho this will not do\nexit 3\n")
-    os.chmod(f"{lab.directory}/bin/radvd", 0o755)
-    said = write(balancer, 1, ("env", f"PATH={lab.directory}/bin:{os.environ['PATH']}"))
+    said = write(balancer, 1, checker(lab, "radvd", "echo this will not do", "exit 3"))
     assert "radvd refuses it: exit status 3: this will not do" in said
     assert listing(lab) == before
+    assert [n for n in os.listdir(lab.directory) if n.startswith(".")] == []
+
+
+def test_what_another_puts_there_meanwhile_stays(lab, balancer):
+    """Somebody writes a file of theirs while ours is checked."""
+    configure(balancer)
+    words = checker(lab, "dnsmasq", f"echo port=0 >{path_of(lab)}")
+    said = write(balancer, 1, words)
+    assert "nothing written" in said and "was not written by `linkbal dhcp`" in said
+    assert listing(lab) == {"dnsmasq.conf": "port=0\n"}
     assert [n for n in os.listdir(lab.directory) if n.startswith(".")] == []
 
 

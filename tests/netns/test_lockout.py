@@ -102,6 +102,37 @@ def test_from_the_lan(lab, balancer):
         assert not warnings(run(balancer, ours, "plan"))
 
 
+def forwarding(lab, **firewall):
+    """PORT of every uplink leads to the first host."""
+    return (config(lab, **firewall) if firewall else Config(lab).text()) + \
+        f'\n[[forward]]\nport = {PORT}\nto = "192.168.0.10"\n'
+
+
+@pytest.mark.parametrize("lan", [False, True], ids=["from outside", "hairpin"])
+@pytest.mark.parametrize("firewall", [{}, {"allow": "lan"}], ids=["alone", "with [firewall]"])
+def test_led_away_by_a_forward(lab, balancer, lan, firewall):
+    with session(lab, lan=lan) as (client, ours):
+        balancer.write(forwarding(lab, **firewall))
+        for words in (("plan",), ("check", "--system")):
+            done = run(balancer, ours, *words)
+            assert done.returncode == 0, done
+            line, = warnings(done)
+            assert f" {client} " in line and "forward[0] leads there" in line and "[[forward]] port" in line
+
+
+def test_of_the_lan_by_another_device(lab, balancer):
+    """A tunnel of the administrator's within networks that are the LAN's, by a route only."""
+    lab.gateway.run("ip", "link", "add", "wg0", "type", "veth", "peer", "name", "wg1")
+    lab.gateway.run("ip", "link", "set", "wg0", "up")
+    lab.gateway.run("ip", "route", "add", "192.168.0.248/29", "dev", "wg0")
+    balancer.write(config(lab, allow="lan"))
+    with session(lab, lan=True) as (_, ours):
+        told = {"SSH_CONNECTION": f"192.168.0.250 50000 192.168.0.1 {PORT}"}
+        line, = warnings(run(balancer, ours, "plan", **told))
+        assert "by wg0" in line and "must not come from elsewhere" in line
+        assert not warnings(run(balancer, ours, "plan"))
+
+
 def test_said_by_sshd(lab, balancer):
     """SSH_CONNECTION comes before what can be found."""
     with session(lab) as (_, ours):

@@ -2,6 +2,7 @@
 // Whether the firewall would let somebody in again, for both families and all ways to come.
 #include "core/firewall_session.h"
 
+#include "core/firewall_rules.h"
 #include "gateway_cases.h"
 
 using namespace linkbal;
@@ -78,9 +79,27 @@ TEST_CASE("a session comes by the device that its addresses tell of") {
     CHECK(way(next_door).neighbour);
     CHECK(!way(outside4).neighbour);
     CHECK(way({"203.0.113.7", "203.0.113.1"}) == SessionWay{});
+}
+
+TEST_CASE("a session from behind a router comes by the device that a route leads to") {
+    Facts facts = machine();
     Config routed = two_links();
     routed.lan.networks = nets({"10.9.0.0/16"});
-    CHECK(session_way(routed, facts, session("10.9.1.1", "192.168.1.2")).device == "eth0");
+    const auto device_of = [&](std::string_view server) {
+        return session_way(routed, facts, session("10.9.1.1", server)).device;
+    };
+    CHECK(device_of("192.168.0.1") == "eth0");
+    CHECK(device_of("192.168.1.2") == "eth1"); // who knows
+    facts.foreign_routes = {route(main_table, "0.0.0.0/0", {via("192.168.0.9", "eth0")}),
+                            route(77, "10.9.0.0/16", {via("192.168.0.9", "eth0")})};
+    CHECK(device_of("192.168.1.2") == "eth1");
+    facts.foreign_routes.push_back(route(main_table, "10.9.0.0/16", {via("192.168.0.9", "eth0")}));
+    CHECK(device_of("192.168.1.2") == "eth0");
+    facts.foreign_routes.push_back(route(main_table, "10.9.1.0/24", {through("wg0")}));
+    CHECK(device_of("192.168.0.1") == "wg0");
+    // Who has come to an uplink's address has come by that uplink, whichever leads back.
+    facts.foreign_routes = {route(main_table, "10.9.0.0/16", {via("192.168.2.1", "eth2")})};
+    CHECK(device_of("192.168.1.2") == "eth1");
 }
 
 TEST_CASE("without a firewall nobody is kept out") {
@@ -144,6 +163,52 @@ TEST_CASE("private sources are spoofed ones on an uplink, unless they are expect
     CHECK(admitted(config, local6));
 }
 
+TEST_CASE("the local network's addresses are kept out by any other device") {
+    Config config = filtered({allow(22, 22, from(true, true, {"0.0.0.0/0", "::/0"}))});
+    config.lan.networks = nets({"10.0.0.0/8", "2001:db8::/32"});
+    Facts facts = machine();
+    facts.interfaces.push_back(interface("wg0", {"10.9.0.1/24", "2001:db8:9::1/64"}));
+    const auto warning = [&](std::string_view client, std::string_view server) {
+        return session_warning(config, facts, session(client, server)).value_or("");
+    };
+    for (const auto& [client, server] :
+         {std::pair("10.9.0.2", "10.9.0.1"), std::pair("2001:db8:9::2", "2001:db8:9::1"),
+          std::pair("10.9.0.2", "192.168.0.1"), // through the tunnel to our inner address
+          std::pair("10.1.0.2", "10.9.0.1"), std::pair("10.1.0.2", "192.168.1.2")}) {
+        INFO(client << " " << server);
+        CHECK(warning(client, server).find("must not come from elsewhere") != std::string::npos);
+    }
+    CHECK(warning("10.1.0.2", "192.168.0.1").empty());
+    config.lan.interfaces.emplace_back("wg0");
+    CHECK(warning("10.9.0.2", "10.9.0.1").empty());
+}
+
+TEST_CASE("what is next door by an address of link scope only is a spoofed source") {
+    const Config config = filtered({allow(22, 22, from(true, true))});
+    Facts facts = machine();
+    facts.interfaces[2].addresses.push_back(address("169.254.1.2/16"));
+    facts.interfaces[2].addresses.push_back(address("10.5.0.2/24"));
+    const auto warned = [&](std::string_view client, std::string_view server) {
+        return session_warning(config, facts, session(client, server)).has_value();
+    };
+    CHECK(warned("169.254.7.7", "169.254.1.2"));
+    CHECK(!warned("10.5.0.7", "10.5.0.2"));
+    facts.interfaces[2].addresses.back().link_scope = true;
+    CHECK(warned("10.5.0.7", "10.5.0.2"));
+}
+
+TEST_CASE("what the firewall calls spoofed is what a session is warned of") {
+    const Config config = filtered({allow(22, 22, from(true, true))});
+    for (const Prefix& network : spoofed_sources()) {
+        INFO(network.str());
+        const Session one{network.address(), ip("192.168.1.2"), 22};
+        const SessionWay way{.side = Side::uplink, .device = "eth1", .uplink = "velox1"};
+        CHECK(session_obstacle(config, {}, way, one));
+    }
+    CHECK(!admitted(config, {"250.0.0.1", "192.168.1.2"}));
+    CHECK(!admitted(config, {"::1", "2001:db8:1::2"}));
+}
+
 TEST_CASE("a port forward takes the port away from the gateway") {
     Config config = filtered({allow(22, 22, from(true, true))});
     ForwardConfig forward;
@@ -162,6 +227,40 @@ TEST_CASE("a port forward takes the port away from the gateway") {
     config.forwards[0].from.clear();
     config.forwards[0].protocols = {Transport::udp};
     CHECK(admitted(config, outside4));
+}
+
+TEST_CASE("hosts of the local network are led away from the uplinks' addresses, too") {
+    Config config = filtered({allow(22, 22, from(true, true))});
+    ForwardConfig forward;
+    forward.port = {22, 22};
+    forward.to = ip("192.168.0.10");
+    config.forwards = {forward};
+    const Client to_uplink{"192.168.0.77", "192.168.1.2"};
+    CHECK(obstacle(config, to_uplink) ==
+          "forward[0] leads there to 192.168.0.10; [[forward]] port, or hairpin = false");
+    CHECK(admitted(config, lan4));
+    config.forwards[0].from = nets({"198.51.100.0/24"}); // of those outside
+    CHECK(!admitted(config, to_uplink));
+    config.forwards[0].uplinks = {"velox2"};
+    CHECK(admitted(config, to_uplink));
+    CHECK(!admitted(config, {"192.168.0.77", "192.168.2.2"}));
+    config.forwards[0].hairpin = false;
+    CHECK(admitted(config, {"192.168.0.77", "192.168.2.2"}));
+}
+
+TEST_CASE("a port forward needs no firewall to lead a session away") {
+    Config config = two_links();
+    ForwardConfig forward;
+    forward.port = {22, 22};
+    forward.to = ip("192.168.0.10");
+    config.forwards = {forward};
+    CHECK(obstacle(config, outside4).find("forward[0] leads there") == 0);
+    CHECK(!admitted(config, elsewhere));
+    CHECK(admitted(config, outside6));
+    CHECK(admitted(config, management));
+    const auto line = session_warning(config, machine(), session("203.0.113.7", "192.168.1.2"));
+    REQUIRE(line);
+    CHECK(line->find("a port forward would not let you in again") == 0);
 }
 
 TEST_CASE("the warning names client, port, way, key and the way out") {

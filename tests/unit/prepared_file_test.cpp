@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <cerrno>
+#include <future>
+#include <optional>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +33,31 @@ TEST_CASE("a prepared file can be read beside its place, and goes if it is not p
         CHECK_FALSE(std::filesystem::exists(directory / "file"));
     }
     CHECK(directory.files() == 0);
+}
+
+TEST_CASE("of two who prepare one file the second waits, and changes nothing of the first's") {
+    using namespace std::chrono_literals;
+    const ScratchDirectory directory;
+    auto first = std::make_optional(PreparedFile::create(directory / "file", "first").value());
+    const auto refused = PreparedFile::create(directory / "file", "second", 0ms);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message ==
+          (directory / "file").string() + " is just being written by another process");
+    CHECK(PreparedFile::create(directory / "other", "other", 0ms));
+    CHECK(read_file(first->unfinished()).value() == "first");
+    auto second = std::async(std::launch::async, [&] {
+        return PreparedFile::create(directory / "file", "second", 30s);
+    });
+    REQUIRE(first->put());
+    CHECK(read_file(directory / "file").value() == "first");
+    first.reset();
+    {
+        auto prepared = second.get();
+        REQUIRE(prepared);
+        REQUIRE(prepared->put());
+    }
+    CHECK(read_file(directory / "file").value() == "second");
+    CHECK(directory.files() == 1);
 }
 
 TEST_CASE("prepared files come together and leave nothing beside them") {

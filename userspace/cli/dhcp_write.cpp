@@ -124,6 +124,10 @@ Status install(const std::vector<DhcpFile>& files) {
             return good;
         }
     }
+    // Somebody may have put a file of theirs there while the checkers ran.
+    if (const auto still = due_files(files); !still) {
+        return tl::unexpected(still.error());
+    }
     return put_all(prepared);
 }
 

@@ -6,12 +6,34 @@
 
 #include "core/firewall_session.h"
 #include "kernel/interfaces.h"
+#include "kernel/routes.h"
 #include "kernel/session.h"
 
 namespace linkbal {
 
+namespace {
+
+Result<Facts> read_paths() {
+    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+    auto interfaces = socket ? read_interfaces(*socket)
+                             : Result<std::vector<Interface>>(tl::unexpected(socket.error()));
+    if (!interfaces) {
+        return tl::unexpected(interfaces.error());
+    }
+    auto routing = read_routes_and_rules(*socket, InterfaceNames(*interfaces));
+    if (!routing) {
+        return tl::unexpected(routing.error());
+    }
+    Facts facts;
+    facts.interfaces = *std::move(interfaces);
+    facts.foreign_routes = std::move(routing->foreign_routes);
+    return facts;
+}
+
+} // namespace
+
 void warn_of_lockout(const Config& config, const Facts& facts) {
-    if (!config.firewall) {
+    if (!config.firewall && config.forwards.empty()) {
         return;
     }
     for (const Session& session : own_sessions()) {
@@ -23,13 +45,8 @@ void warn_of_lockout(const Config& config, const Facts& facts) {
 }
 
 void warn_of_lockout(const Config& config) {
-    auto socket = NetlinkSocket::open(NETLINK_ROUTE);
-    auto interfaces = socket ? read_interfaces(*socket)
-                             : Result<std::vector<Interface>>(tl::unexpected(socket.error()));
-    if (interfaces) {
-        Facts facts;
-        facts.interfaces = *std::move(interfaces);
-        warn_of_lockout(config, facts);
+    if (const auto facts = read_paths()) {
+        warn_of_lockout(config, *facts);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "cli/trial.h"
 
 #include <cstdio>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -14,8 +15,8 @@ namespace linkbal {
 
 namespace {
 
-// Who is changing the instance is through with it after that.
-constexpr std::chrono::seconds lock_patience{10};
+// Who is changing the instance is mostly through with it after that.
+constexpr std::chrono::seconds lock_patience{2};
 // When it could not go back, which must not be left at that.
 constexpr std::chrono::seconds again_after{1};
 
@@ -47,12 +48,17 @@ End return_now(Gateway& gateway) {
     return done ? End::returned : End::failed;
 }
 
+// A signal ends the time; only a second one ends a way back that fails again and again.
 End wait_for_the_end(Gateway& gateway, TrialWait& wait, Time deadline) {
+    bool interrupted = false;
     for (;;) {
         const auto event = wait.wait_until(deadline);
+        if (event == TrialWait::Event::interrupted && std::exchange(interrupted, true)) {
+            return End::failed;
+        }
         const End end =
             event == TrialWait::Event::remembered ? look(gateway.instance()) : return_now(gateway);
-        if (end == End::failed && event == TrialWait::Event::over) {
+        if (end == End::failed) {
             deadline = Clock::now() + again_after;
         } else if (end != End::waits) {
             return end;

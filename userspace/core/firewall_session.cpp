@@ -2,12 +2,13 @@
 #include "core/firewall_session.h"
 
 #include <algorithm>
-#include <array>
+#include <compare>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "core/desired.h"
+#include "core/firewall_rules.h"
 
 namespace linkbal {
 
@@ -15,21 +16,9 @@ namespace {
 
 using Side = SessionWay::Side;
 
-// Sources that no uplink is expected to have, as [firewall] drops them.
-constexpr std::array<std::string_view, 15> spoofed_sources{
-    "0.0.0.0/8",     "10.0.0.0/8",     "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-    "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4",   "240.0.0.0/4", "::/128",
-    "::1/128",       "::ffff:0:0/96",  "fc00::/7",      "fec0::/10",   "ff00::/8"};
-
 bool contains(std::span<const Prefix> networks, const IpAddress& address) {
     return std::ranges::any_of(networks,
                                [&](const Prefix& network) { return network.contains(address); });
-}
-
-bool is_private(const IpAddress& address) {
-    return std::ranges::any_of(spoofed_sources, [&](std::string_view text) {
-        return Prefix::parse(text)->contains(address);
-    });
 }
 
 bool has_address(const Interface& interface, const IpAddress& address) {
@@ -37,16 +26,88 @@ bool has_address(const Interface& interface, const IpAddress& address) {
            interface.addresses.end();
 }
 
-bool is_neighbour(const Interface& interface, const IpAddress& address) {
-    return std::ranges::any_of(interface.addresses, [&](const InterfaceAddress& own) {
-        return own.subnet().contains(address);
-    });
+bool is_uplink(const Config& config, const std::string& device) {
+    return std::ranges::find(config.uplinks, device, &UplinkConfig::interface) !=
+           config.uplinks.end();
+}
+
+bool is_lan(const Config& config, const std::string& device) {
+    return std::ranges::find(config.lan.interfaces, device) != config.lan.interfaces.end();
+}
+
+// What says that a client is behind a device: the greatest is to be believed.
+struct Lead {
+    unsigned length =
+        0; // of the subnet's or the route's prefix: the kernel, too, takes the longest
+    bool serves = false; // the device has the session's server address
+    bool lan = false;
+    std::string device{};
+    auto operator<=>(const Lead&) const = default;
+};
+
+// Who has come to an uplink's address from afar has come by that uplink, whichever route leads back.
+// Other routes tell of those behind the LAN and VPNs.
+class Leads {
+  public:
+    Leads(const Config& config, const Session& session, const Interface* owner)
+        : config_(config), session_(session), owner_(owner != nullptr ? owner->name : "") {}
+
+    void add(const Prefix& network, const std::string& device) {
+        const bool serves = device == owner_;
+        if (network.contains(session_.client) && (serves || !is_uplink(config_, device))) {
+            best_ = std::max(best_, {network.length(), serves, is_lan(config_, device), device});
+        }
+    }
+    [[nodiscard]] const std::string& device() const { return best_.device; }
+
+  private:
+    const Config& config_;
+    const Session& session_;
+    std::string owner_;
+    Lead best_;
+};
+
+// Empty: nothing but a default route.
+std::string device_towards(const Config& config, const Facts& facts, const Session& session,
+                           const Interface* owner) {
+    Leads leads(config, session, owner);
+    for (const Interface& interface : facts.interfaces) {
+        for (const InterfaceAddress& own : interface.addresses) {
+            leads.add(own.subnet(), interface.name);
+        }
+    }
+    for (const Route& route : facts.foreign_routes) {
+        if (route.table == main_table && route.destination.length() != 0 && !route.hops.empty()) {
+            leads.add(route.destination, route.hops.front().device);
+        }
+    }
+    return leads.device();
+}
+
+// The firewall leaves out subnets of link scope.
+bool is_neighbour(const Interface& interface, const IpAddress& client) {
+    return std::ranges::any_of(
+        global_addresses(interface, client.family()),
+        [&](const InterfaceAddress& own) { return own.subnet().contains(client); });
+}
+
+// Whose address the client has turned to, as port forwards know them.
+std::vector<std::string> uplinks_with(const IpAddress& address, const Config& config,
+                                      const Facts& facts) {
+    std::vector<std::string> names;
+    for (const UplinkConfig& uplink : config.uplinks) {
+        const Interface* interface = facts.interface(uplink.interface);
+        if (interface != nullptr && has_address(*interface, address)) {
+            names.push_back(uplink.name);
+        }
+    }
+    return names;
 }
 
 SessionWay way_by(const Config& config, const std::string& device) {
     SessionWay way{.side = Side::other, .device = device};
     const auto uplink = std::ranges::find(config.uplinks, device, &UplinkConfig::interface);
-    if (std::ranges::find(config.lan.interfaces, device) != config.lan.interfaces.end()) {
+    if (is_lan(config, device)) {
         way.side = Side::lan;
     } else if (uplink != config.uplinks.end()) {
         way.side = Side::uplink;
@@ -72,16 +133,18 @@ bool admits(const Origins& from, const SessionWay& way, const IpAddress& client)
            contains(from.networks, client);
 }
 
-// Dropped before anything is looked up, unless it belongs to a connection that is known.
+bool looks_spoofed(const IpAddress& address) { return contains(spoofed_sources(), address); }
+
+// Dropped before any rule is asked; what is not from the LAN and says so, even of open connections.
 std::optional<SessionObstacle> spoofing(const Config& config, std::span<const Prefix> lan_networks,
                                         const SessionWay& way, const Session& session) {
     if (way.side != Side::lan && contains(lan_networks, session.client)) {
-        return SessionObstacle{"the local network's addresses must not come from elsewhere",
-                               "[lan] interfaces"};
+        return SessionObstacle{"the local network's addresses must not come from elsewhere, not "
+                               "even in connections that are open",
+                               "[lan] interfaces, or other networks there"};
     }
-    const auto& expected = config.firewall->expected_sources;
-    if (way.side == Side::uplink && !way.neighbour && is_private(session.client) &&
-        !contains(expected, session.client)) {
+    if (way.side == Side::uplink && !way.neighbour && looks_spoofed(session.client) &&
+        !contains(config.firewall->expected_sources, session.client)) {
         return SessionObstacle{
             "such sources are dropped as spoofed on uplinks",
             fmt::format("[firewall] expected_sources = [\"{}\"]", host_text(session.client))};
@@ -89,14 +152,24 @@ std::optional<SessionObstacle> spoofing(const Config& config, std::span<const Pr
     return std::nullopt;
 }
 
+// By an uplink it takes what is for any address of ours, from the LAN what is for an uplink's.
+bool takes_there(const ForwardConfig& forward, const SessionWay& way, const Session& session) {
+    const auto named = [&](const std::string& uplink) {
+        return forward.uplinks.empty() ||
+               std::ranges::find(forward.uplinks, uplink) != forward.uplinks.end();
+    };
+    if (way.side == Side::lan) {
+        return forward.hairpin && std::ranges::any_of(way.addressed, named);
+    }
+    return way.side == Side::uplink && named(way.uplink) &&
+           (forward.from.empty() || contains(forward.from, session.client));
+}
+
 bool takes(const ForwardConfig& forward, const SessionWay& way, const Session& session) {
-    const bool here = forward.uplinks.empty() ||
-                      std::ranges::find(forward.uplinks, way.uplink) != forward.uplinks.end();
-    return way.side == Side::uplink && here &&
-           std::ranges::find(forward.protocols, Transport::tcp) != forward.protocols.end() &&
+    return std::ranges::find(forward.protocols, Transport::tcp) != forward.protocols.end() &&
            forward.port.first <= session.port && session.port <= forward.port.last &&
            (!forward.to || forward.to->family() == session.client.family()) &&
-           (forward.from.empty() || contains(forward.from, session.client));
+           takes_there(forward, way, session);
 }
 
 std::optional<SessionObstacle> forwarding(const Config& config, const SessionWay& way,
@@ -106,7 +179,8 @@ std::optional<SessionObstacle> forwarding(const Config& config, const SessionWay
             const auto& to = config.forwards[i].to;
             return SessionObstacle{fmt::format("forward[{}] leads there to {}", i,
                                                to ? to->str() : "a host of the local network"),
-                                   "[[forward]] port, or from"};
+                                   fmt::format("[[forward]] port, or {}",
+                                               way.side == Side::lan ? "hairpin = false" : "from")};
         }
     }
     return std::nullopt;
@@ -136,7 +210,7 @@ std::optional<SessionObstacle> policy(const Config& config, const SessionWay& wa
                                fmt::format("[[firewall.allow]] from, with \"{}\" in it", origin)};
     }
     return SessionObstacle{fmt::format("nothing allows {}", port_text(session)),
-                           fmt::format("[[firewall.allow]] service = [\"{}\"], from = [\"{}\"]",
+                           fmt::format(R"([[firewall.allow]] service = ["{}"], from = ["{}"])",
                                        port_text(session), origin)};
 }
 
@@ -149,40 +223,31 @@ std::string way_text(const SessionWay& way) {
 } // namespace
 
 SessionWay session_way(const Config& config, const Facts& facts, const Session& session) {
+    const Interface* owner = owner_of(session.server, facts);
     // Two devices can hardly have the same link-local address, and may have the same subnet of them.
-    if (!session.client.is_link_local()) {
-        const auto networks = lan_networks(config, facts);
-        for (const std::string& device : config.lan.interfaces) {
-            const Interface* interface = facts.interface(device);
-            if (interface != nullptr && is_neighbour(*interface, session.client)) {
-                return way_by(config, device);
-            }
-        }
-        if (contains(networks, session.client) && !config.lan.interfaces.empty()) {
-            return way_by(config, config.lan.interfaces.front());
-        }
+    std::string device =
+        session.client.is_link_local() ? "" : device_towards(config, facts, session, owner);
+    if (device.empty()) {
+        device = owner != nullptr ? owner->name : "";
     }
-    for (const Interface& interface : facts.interfaces) {
-        if (has_address(interface, session.server)) {
-            SessionWay way = way_by(config, interface.name);
-            way.neighbour = is_neighbour(interface, session.client);
-            return way;
-        }
+    if (device.empty()) {
+        return {};
     }
-    return {};
+    SessionWay way = way_by(config, device);
+    const Interface* interface = facts.interface(device);
+    way.neighbour = interface != nullptr && is_neighbour(*interface, session.client);
+    way.addressed = uplinks_with(session.server, config, facts);
+    return way;
 }
 
 std::optional<SessionObstacle> session_obstacle(const Config& config,
                                                 std::span<const Prefix> lan_networks,
                                                 const SessionWay& way, const Session& session) {
-    if (!config.firewall) {
-        return std::nullopt;
-    }
-    auto obstacle = spoofing(config, lan_networks, way, session);
+    auto obstacle = config.firewall ? spoofing(config, lan_networks, way, session) : std::nullopt;
     if (!obstacle) {
         obstacle = forwarding(config, way, session);
     }
-    return obstacle ? obstacle : policy(config, way, session);
+    return obstacle || !config.firewall ? obstacle : policy(config, way, session);
 }
 
 std::optional<std::string> session_warning(const Config& config, const Facts& facts,
@@ -193,11 +258,11 @@ std::optional<std::string> session_warning(const Config& config, const Facts& fa
         return std::nullopt;
     }
     return fmt::format(
-        "the firewall would not let you in again: you have come from {} to port {}{}, "
+        "{} would not let you in again: you have come from {} to port {}{}, "
         "and {}; what would admit it: {}; `linkbal up --confirm 60` goes back unless "
         "`linkbal confirm` follows",
-        session.client.str(), port_text(session), way_text(way), obstacle->reason,
-        obstacle->remedy);
+        config.firewall ? "the firewall" : "a port forward", session.client.str(),
+        port_text(session), way_text(way), obstacle->reason, obstacle->remedy);
 }
 
 } // namespace linkbal

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Would the firewall let somebody in again the way that they have come? Pure.
+// Would the firewall and the port forwards let somebody in again the way that they have come? Pure.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/config.h"
 #include "core/facts.h"
@@ -25,15 +26,17 @@ struct SessionWay {
     enum class Side : uint8_t { lan, uplink, other } side = Side::other;
     std::string device{};   // empty: unknown
     std::string uplink{};   // its name, of Side::uplink
-    bool neighbour = false; // the client is in a subnet of the device
+    bool neighbour = false; // the client is in a subnet of the device that is not of link scope
+    std::vector<std::string> addressed{}; // the uplinks that have the address it has come to
     bool operator==(const SessionWay&) const = default;
 };
 
-// By its addresses: routing may send the answers elsewhere, and several devices may have a subnet.
+// By the narrowest subnet or foreign route that leads to the client, else by the device that has the
+// server's address. Routing may send the answers elsewhere.
 SessionWay session_way(const Config& config, const Facts& facts, const Session& session);
 
 // What keeps out a new connection from the same client to the same port, and the key that would admit
-// it; empty: nothing, or there is no firewall of ours.
+// it; empty: nothing.
 struct SessionObstacle {
     std::string reason; // "no service is allowed there"
     std::string remedy; // "[[firewall.allow]] service = [\"22/tcp\"], from = [\"192.0.2.1\"]"

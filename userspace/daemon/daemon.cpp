@@ -21,6 +21,8 @@ constexpr std::chrono::milliseconds soon{100};
 constexpr std::chrono::seconds look_around{30};
 constexpr std::chrono::milliseconds first_retry{500};
 constexpr std::chrono::milliseconds longest_retry{30000};
+// To go back before the end; TimeoutStopSec of the service leaves time for one more attempt.
+constexpr std::chrono::seconds longest_return{60};
 
 std::vector<std::string> devices_of(const Config& config) {
     std::vector<std::string> devices = config.lan.interfaces;
@@ -63,7 +65,7 @@ Daemon::Daemon(DaemonOptions options, Config config, Gateway gateway)
                      }}),
       deaths_(context_, options_.instance),
       leases_(context_, Datapath(options_.instance).directory(), reconciler_.route_port()),
-      trial_(context_, options_.instance, [this] { go_back(); }),
+      trial_(context_, options_.instance, [this] { end_trial(); }),
       signals_(context_, SIGINT, SIGTERM, SIGHUP), timer_(context_), retry_(first_retry) {}
 
 std::optional<UplinkConfig> Daemon::config_of(const std::string& uplink) const {
@@ -156,8 +158,13 @@ void Daemon::on_signal(int signal) {
     }
     if (options_.down_on_exit) {
         removal_ = reconciler_.remove();
+    } else if (trial_.waits() && !gives_up_) {
+        gives_up_ = Clock::now() + longest_return;
+        await_signals();
+        end_trial();
+        return;
     } else if (trial_.waits()) {
-        (void)go_back();
+        give_up();
     }
     stop();
 }

@@ -61,6 +61,8 @@ class Daemon {
     Status find_trial();
     Status take_back(const Unconfirmed& change);
     bool go_back();
+    void end_trial();
+    void give_up();
     [[nodiscard]] Reconciler::Judge judge(const UplinkRequest* request = nullptr);
     void settle(const Reconciler::Pass& pass);
     void tell(const LinkChange& change);
@@ -92,7 +94,8 @@ class Daemon {
     Time next_pass_ = Time::max();
     std::chrono::milliseconds retry_;
     Clock::duration effort_{};     // of the last pass
-    Result<bool> removal_ = false; // with --down-on-exit; an error: it failed
+    Result<bool> removal_ = false; // with --down-on-exit; an error: it, or going back, has failed
+    std::optional<Time> gives_up_; // going back on the way to the end
     std::unique_ptr<KernelEvents> events_;
     std::unique_ptr<ControlServer> server_;
     bool removed_ = false; // by `down`: nothing may be set up again on the way to the end

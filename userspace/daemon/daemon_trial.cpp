@@ -66,6 +66,9 @@ Answer Daemon::confirm() {
     if (!trial_.waits()) {
         return refused(fmt::format("{}", nothing_to_confirm));
     }
+    if (gives_up_) {
+        return refused("too late: the daemon is ending, and going back to what was there before");
+    }
     if (const auto ended = trial_.end(); !ended) {
         return refused(ended.error().message);
     }
@@ -90,6 +93,26 @@ bool Daemon::go_back() {
                      noted ? "" : fmt::format(" ({})", noted.error().message));
     }
     return done.has_value();
+}
+
+// The time is over, or the daemon is to end, which waits for this: nobody would keep the time then.
+void Daemon::end_trial() {
+    const bool back = go_back();
+    if (!gives_up_) {
+        return;
+    }
+    if (!back && Clock::now() < *gives_up_) {
+        return; // again soon
+    }
+    if (!back) {
+        give_up();
+    }
+    stop();
+}
+
+// It is still remembered, so that the next start does it.
+void Daemon::give_up() {
+    removal_ = fail("the change on trial is still there: the next start goes back");
 }
 
 } // namespace linkbal

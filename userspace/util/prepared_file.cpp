@@ -49,6 +49,22 @@ Status sync_directory(const std::filesystem::path& directory) {
     return {};
 }
 
+std::filesystem::path name_beside(const std::filesystem::path& path, std::string_view suffix) {
+    return path.parent_path() / fmt::format(".{}.{}", path.filename().string(), suffix);
+}
+
+// LockFile would make the directory.
+Result<LockFile> lock_beside(const std::filesystem::path& path,
+                             std::chrono::milliseconds patience) {
+    if (::access(path.parent_path().c_str(), F_OK) != 0) {
+        return fail_errno(errno, fmt::format("write in {}", path.parent_path().string()));
+    }
+    auto lock = LockFile::acquire(name_beside(path, "lock"), patience);
+    const bool held = !lock && lock.error().code == 0;
+    return held ? fail("{} is just being written by another process", path.string())
+                : std::move(lock);
+}
+
 Status rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
     if (::rename(from.c_str(), to.c_str()) != 0) {
         return fail_errno(errno, fmt::format("rename {} to {}", from.string(), to.string()));
@@ -59,7 +75,13 @@ Status rename_file(const std::filesystem::path& from, const std::filesystem::pat
 } // namespace
 
 Result<PreparedFile> PreparedFile::create(const std::filesystem::path& path,
-                                          std::string_view content) {
+                                          std::string_view content,
+                                          std::chrono::milliseconds patience) {
+    auto lock = lock_beside(path, patience);
+    if (!lock) {
+        return tl::unexpected(lock.error());
+    }
+    PreparedFile prepared(path, *std::move(lock));
     const auto former = attributes_of(path);
     if (!former) {
         return tl::unexpected(former.error());
@@ -67,7 +89,7 @@ Result<PreparedFile> PreparedFile::create(const std::filesystem::path& path,
     if (*former && !S_ISREG((*former)->st_mode)) {
         return fail("{}: expected a regular file", path.string());
     }
-    PreparedFile prepared(path, former->has_value());
+    prepared.replaces_ = former->has_value();
     const auto unfinished = prepared.unfinished();
     ::unlink(unfinished.c_str());
     const Fd file(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR));
@@ -81,17 +103,19 @@ Result<PreparedFile> PreparedFile::create(const std::filesystem::path& path,
 }
 
 PreparedFile::PreparedFile(PreparedFile&& other) noexcept
-    : path_(std::exchange(other.path_, {})), replaces_(other.replaces_) {}
+    : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)),
+      replaces_(other.replaces_) {}
 
 PreparedFile::~PreparedFile() {
     if (!path_.empty()) {
         ::unlink(unfinished().c_str());
         ::unlink(beside("old").c_str());
+        lock_.remove();
     }
 }
 
 std::filesystem::path PreparedFile::beside(std::string_view suffix) const {
-    return path_.parent_path() / fmt::format(".{}.{}", path_.filename().string(), suffix);
+    return name_beside(path_, suffix);
 }
 
 Status PreparedFile::put() {

@@ -2,10 +2,12 @@
 // Files that are written beside those that they are to replace, so that all of them come or none.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <span>
 #include <string_view>
 
+#include "util/lock_file.h"
 #include "util/result.h"
 
 namespace linkbal {
@@ -14,8 +16,12 @@ class PreparedFile {
   public:
     // Writes ".NAME.new" beside `path`, down to the disk: hidden, because many programs read every
     // other file of their configuration's directory. Owner and mode are those of the file at `path`; a
-    // new one is ours, 0644. What is there and no regular file is an error.
-    static Result<PreparedFile> create(const std::filesystem::path& path, std::string_view content);
+    // new one is ours, 0644. What is there and no regular file is an error. Another PreparedFile for the
+    // same place is waited for, up to `patience`, by ".NAME.lock": what one has had checked must not be
+    // replaced by the other.
+    static Result<PreparedFile>
+    create(const std::filesystem::path& path, std::string_view content,
+           std::chrono::milliseconds patience = std::chrono::seconds(10));
 
     PreparedFile(PreparedFile&& other) noexcept;
     PreparedFile& operator=(PreparedFile&&) = delete;
@@ -33,12 +39,13 @@ class PreparedFile {
     Status take_back();
 
   private:
-    PreparedFile(std::filesystem::path path, bool replaces)
-        : path_(std::move(path)), replaces_(replaces) {}
+    PreparedFile(std::filesystem::path path, LockFile lock)
+        : path_(std::move(path)), lock_(std::move(lock)) {}
     [[nodiscard]] std::filesystem::path beside(std::string_view suffix) const;
 
     std::filesystem::path path_; // empty: moved from
-    bool replaces_;
+    LockFile lock_;
+    bool replaces_ = false;
 };
 
 // All of them, or none.
