@@ -16,22 +16,24 @@ inline constexpr std::string_view lan_set = "lan";
 inline constexpr uint16_t dhcp_client_port = 68;
 
 // What a kind of packets that are dropped is called.
-struct Refusal {
+struct DropReason {
     std::string_view name; // of counter and chain
     std::string_view word; // in the log
     FirewallLog log;
 };
-inline constexpr Refusal in_pieces{"fragments", "fragment", FirewallLog::fragments};
-inline constexpr Refusal spoofed{"spoofed", "spoofed", FirewallLog::spoofed};
-inline constexpr Refusal invalid{"invalid", "invalid", FirewallLog::invalid};
-inline constexpr Refusal input{"input", "input", FirewallLog::input};
-inline constexpr Refusal forward{"forward", "forward", FirewallLog::forward};
+inline constexpr DropReason in_pieces{"fragments", "fragment", FirewallLog::fragments};
+inline constexpr DropReason spoofed{"spoofed", "spoofed", FirewallLog::spoofed};
+inline constexpr DropReason invalid{"invalid", "invalid", FirewallLog::invalid};
+inline constexpr DropReason input{"input", "input", FirewallLog::input};
+inline constexpr DropReason forward{"forward", "forward", FirewallLog::forward};
 
-inline std::string chain_of(const Refusal& refusal) { return fmt::format("drop_{}", refusal.name); }
+inline std::string chain_of(const DropReason& reason) {
+    return fmt::format("drop_{}", reason.name);
+}
 inline std::string counter_of(std::string_view name) {
     return fmt::format("{}{}", firewall_prefix, name);
 }
-inline GoTo refuse(const Refusal& refusal) { return {chain_of(refusal)}; }
+inline GoTo refuse(const DropReason& reason) { return {chain_of(reason)}; }
 
 // "lan4", "lan6"
 inline std::string name_of(std::string_view set, Family family) {

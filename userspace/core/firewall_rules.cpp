@@ -66,8 +66,8 @@ class Firewall {
     Firewall(NftRuleset& ruleset, const NetfilterState& state)
         : ruleset_(ruleset), state_(state), firewall_(*state.firewall) {}
 
-    void append_sets();
-    void append_refusals();
+    void append_name_servers();
+    void append_drops();
     void append_input();
     void append_forward();
 
@@ -86,7 +86,7 @@ class Firewall {
     const FirewallState& firewall_;
 };
 
-void Firewall::append_sets() {
+void Firewall::append_name_servers() {
     std::vector<Prefix> servers;
     for (const auto& server : firewall_.config.dns_servers) {
         servers.emplace_back(server, server.bits());
@@ -96,12 +96,12 @@ void Firewall::append_sets() {
 }
 
 // Where a packet is logged, counted and dropped.
-void Firewall::append_refusals() {
-    for (const Refusal& refusal : {in_pieces, spoofed, invalid, input, forward}) {
-        const auto counter = counter_of(refusal.name);
-        NftChain chain{chain_of(refusal), "", {}, {}};
-        if ((firewall_.config.log & static_cast<uint8_t>(refusal.log)) != 0) {
-            const Log log{fmt::format("{} {}: ", firewall_.config.log_prefix, refusal.word)};
+void Firewall::append_drops() {
+    for (const DropReason& reason : {in_pieces, spoofed, invalid, input, forward}) {
+        const auto counter = counter_of(reason.name);
+        NftChain chain{chain_of(reason), "", {}, {}};
+        if ((firewall_.config.log & static_cast<uint8_t>(reason.log)) != 0) {
+            const Log log{fmt::format("{} {}: ", firewall_.config.log_prefix, reason.word)};
             chain.rules.push_back({{log}, ""});
         }
         chain.rules.push_back({{Count{counter}, Drop{}}, ""});
@@ -243,8 +243,8 @@ void Firewall::append_forward() {
 
 void append_firewall(NftRuleset& ruleset, const NetfilterState& state) {
     Firewall firewall(ruleset, state);
-    firewall.append_sets();
-    firewall.append_refusals();
+    firewall.append_name_servers();
+    firewall.append_drops();
     append_source_rules(ruleset, state);
     firewall.append_input();
     firewall.append_forward();
