@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the documentation shows, the program takes.
+#include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <regex>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -50,11 +51,25 @@ TEST_CASE("config example: the two links of the how-to") {
     CHECK(config->balance.table_name == "velox");
 }
 
+// Keys and sections that are comments ("# port = 443", "# [firewall]") are none any more.
+std::string uncommented(const std::string& text) {
+    std::string all;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const std::string_view key(line.begin() + std::min<ptrdiff_t>(2, std::ssize(line)),
+                                   line.end());
+        const size_t end = key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_");
+        const bool is_value =
+            end != 0 && end != std::string_view::npos && key.substr(end).starts_with(" = ");
+        const bool strip = line.starts_with("# ") && (key.starts_with('[') || is_value);
+        all += strip ? std::string(key) : line;
+        all += '\n';
+    }
+    return all;
+}
+
 TEST_CASE("config example: what is commented out is right too") {
-    const std::regex commented("(^|\n)# (?=[a-z0-9_]+ = |\\[)");
-    const auto text =
-        std::regex_replace(contents(docs + "/examples/linkbal.toml"), commented, "$1");
-    const Config config = good_config(text);
+    const Config config = good_config(uncommented(contents(docs + "/examples/linkbal.toml")));
     CHECK(lines_of(check_config(config, "f.toml")).empty());
     REQUIRE(config.firewall);
     CHECK(config.firewall->allow.size() == 1);
@@ -195,10 +210,12 @@ TEST_CASE("config example: the manual page has every service and helper") {
         CHECK(page.find(entry) != std::string::npos);
     }
     for (const TrackingHelper& helper : tracking_helpers) {
-        const std::regex entry(fmt::format("\n\\.It Ic {} No = .*\n.*\\b{}/{}\\b", helper.key,
-                                           helper.port, transport_name(helper.transport)));
         INFO(helper.key);
-        CHECK(std::regex_search(page, entry));
+        const size_t entry = page.find(fmt::format("\n.It Ic {} No = ", helper.key));
+        REQUIRE(entry != std::string::npos);
+        const size_t text = page.find('\n', entry + 1) + 1;
+        const auto port = fmt::format("{}/{}", helper.port, transport_name(helper.transport));
+        CHECK(page.substr(text, page.find('\n', text) - text).find(port) != std::string::npos);
     }
 }
 
