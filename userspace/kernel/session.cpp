@@ -23,8 +23,9 @@ namespace fs = std::filesystem;
 template <typename Number>
 std::optional<Number> number_from(std::string_view text, int base) {
     Number value{};
-    const char* const last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(text.data(), last, value, base);
+    const char* const first = text.data();
+    const char* const last = first + text.size();
+    const auto [end, error] = std::from_chars(first, last, value, base);
     return error == std::errc{} && end == last ? std::optional(value) : std::nullopt;
 }
 
@@ -82,17 +83,19 @@ TcpSocket::State state_from(std::string_view hex) {
 
 // "0: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4711 ..."
 std::optional<TcpSocket> socket_from(const std::string& line) {
-    std::istringstream words(line);
-    std::string number, local, remote, state, queues, timer, retransmissions, user, timeout, inode;
-    words >> number >> local >> remote >> state >> queues >> timer >> retransmissions >> user >>
-        timeout >> inode;
-    const auto ours = end_from(local);
-    const auto theirs = end_from(remote);
-    const auto identity = number_from<uint64_t>(inode, 10);
+    // Number, local, remote, state, queues, timer, retransmissions, user, timeout, inode.
+    std::array<std::string, 10> words;
+    std::istringstream stream(line);
+    for (auto& word : words) {
+        stream >> word;
+    }
+    const auto ours = end_from(words[1]);
+    const auto theirs = end_from(words[2]);
+    const auto identity = number_from<uint64_t>(words[9], 10);
     if (!ours || !theirs || !identity) {
         return std::nullopt;
     }
-    return TcpSocket{ours->address, ours->port, theirs->address, state_from(state), *identity};
+    return TcpSocket{ours->address, ours->port, theirs->address, state_from(words[3]), *identity};
 }
 
 bool has_listener(const std::vector<TcpSocket>& sockets, const TcpSocket& session) {
@@ -182,7 +185,10 @@ std::vector<Session> incoming_sessions(const std::vector<TcpSocket>& sockets,
 
 std::optional<Session> parse_ssh_connection(std::string_view text) {
     std::istringstream words{std::string(text)};
-    std::string client, client_port, server, port;
+    std::string client;
+    std::string client_port;
+    std::string server;
+    std::string port;
     words >> client >> client_port >> server >> port;
     // fe80::1%eth0
     const auto from = IpAddress::parse(client.substr(0, client.find('%')));
