@@ -3,31 +3,40 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/desired.h"
 #include "core/firewall_rules.h"
+#include "util/sorted_and_unique.h"
 
 namespace linkbal {
 
 namespace {
 
-// Port forwards can be reached from the LAN by these.
-std::vector<UplinkAddress> addresses_of(const std::vector<Uplink>& uplinks, const Facts& facts) {
-    std::vector<UplinkAddress> all;
+// What `make` makes of each address of an uplink's device, sorted, each once.
+template <typename Item, typename Make>
+std::vector<Item> for_addresses(const std::vector<Uplink>& uplinks, const Facts& facts, Make make) {
+    std::vector<Item> all;
     for (const Uplink& uplink : uplinks) {
         const Interface* interface = facts.interface(uplink.device);
         for (const Family family : families) {
-            if (interface != nullptr && !uplink.retired) {
+            if (interface != nullptr) {
                 for (const auto& known : global_addresses(*interface, family)) {
-                    all.push_back({uplink.name, known.address});
+                    all.push_back(make(uplink, known));
                 }
             }
         }
     }
-    std::ranges::sort(all);
-    const auto rest = std::ranges::unique(all);
-    all.erase(rest.begin(), rest.end());
-    return all;
+    return sorted_and_unique(std::move(all));
+}
+
+// Port forwards can be reached from the LAN by these.
+std::vector<UplinkAddress> addresses_of(std::vector<Uplink> uplinks, const Facts& facts) {
+    std::erase_if(uplinks, [](const Uplink& uplink) { return uplink.retired; });
+    return for_addresses<UplinkAddress>(uplinks, facts,
+                                        [](const Uplink& uplink, const InterfaceAddress& known) {
+                                            return UplinkAddress{uplink.name, known.address};
+                                        });
 }
 
 bool looks_spoofed(const Prefix& network) {
@@ -38,21 +47,12 @@ bool looks_spoofed(const Prefix& network) {
 // A modem that is a router itself has a private address, and so has our side of its network.
 std::vector<FirewallState::Subnet> private_subnets(const std::vector<Uplink>& uplinks,
                                                    const Facts& facts) {
-    std::vector<FirewallState::Subnet> subnets;
-    for (const Uplink& uplink : uplinks) {
-        const Interface* interface = facts.interface(uplink.device);
-        for (const Family family : families) {
-            if (interface != nullptr) {
-                for (const auto& known : global_addresses(*interface, family)) {
-                    subnets.push_back({uplink.device, known.subnet()});
-                }
-            }
-        }
-    }
-    std::erase_if(subnets, [](const auto& subnet) { return !looks_spoofed(subnet.network); });
-    std::ranges::sort(subnets);
-    const auto rest = std::ranges::unique(subnets);
-    subnets.erase(rest.begin(), rest.end());
+    using Subnet = FirewallState::Subnet;
+    auto subnets = for_addresses<Subnet>(uplinks, facts,
+                                         [](const Uplink& uplink, const InterfaceAddress& known) {
+                                             return Subnet{uplink.device, known.subnet()};
+                                         });
+    std::erase_if(subnets, [](const Subnet& subnet) { return !looks_spoofed(subnet.network); });
     return subnets;
 }
 
@@ -62,9 +62,7 @@ FirewallState desired_firewall(const Config& config, const Facts& facts,
                            config.firewall->expected_sources, private_subnets(uplinks, facts)};
     firewall.expected = outermost(std::move(firewall.expected));
     auto& servers = firewall.config.dns_servers;
-    std::ranges::sort(servers);
-    const auto rest = std::ranges::unique(servers);
-    servers.erase(rest.begin(), rest.end());
+    servers = sorted_and_unique(std::move(servers));
     return firewall;
 }
 

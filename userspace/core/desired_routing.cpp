@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/desired.h"
+#include "util/sorted_and_unique.h"
 
 namespace linkbal {
 
@@ -15,15 +16,6 @@ constexpr uint32_t ipv6_default_metric = 1024;
 constexpr uint32_t largest_hop_weight = 256;
 
 uint32_t plain_metric(Family family) { return family == Family::ipv4 ? 0 : ipv6_default_metric; }
-
-// An address with two prefix lengths, or two uplinks of one device, ask for the same thing twice.
-template <typename T>
-std::vector<T> sorted_and_unique(std::vector<T> items) {
-    std::ranges::sort(items);
-    const auto rest = std::ranges::unique(items);
-    items.erase(rest.begin(), rest.end());
-    return items;
-}
 
 NextHop hop_of(const Uplink& uplink, Family family, uint32_t weight) {
     return {.gateway = uplink.path(family)->gateway, .device = uplink.device, .weight = weight};
@@ -209,6 +201,7 @@ std::vector<Route> desired_routes(const Config& config, const Facts& facts,
         add_balancing_table(routes, resolved, family);
         add_preferred_default(routes, config, facts, resolved, family);
     }
+    // An address with two prefix lengths, or two uplinks of one device, ask for the same thing twice.
     return sorted_and_unique(std::move(routes));
 }
 

@@ -2,8 +2,11 @@
 #include "core/source_rules.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "core/firewall_parts.h"
+#include "util/sorted_and_unique.h"
 
 namespace linkbal {
 
@@ -79,14 +82,9 @@ void append_prefixes(NftRuleset& ruleset, std::string_view name,
 }
 
 NftPart from_uplinks(const NetfilterState& state) {
-    OnDevices uplinks{Direction::in, {}};
-    for (const auto& uplink : state.uplinks) {
-        uplinks.devices.push_back(uplink.device);
-    }
-    std::ranges::sort(uplinks.devices);
-    const auto rest = std::ranges::unique(uplinks.devices);
-    uplinks.devices.erase(rest.begin(), rest.end());
-    return uplinks;
+    std::vector<std::string> devices;
+    std::ranges::transform(state.uplinks, std::back_inserter(devices), &NetfilterUplink::device);
+    return OnDevices{Direction::in, sorted_and_unique(std::move(devices))};
 }
 
 void append_source_rules(NftRuleset& ruleset, const NetfilterState& state) {
