@@ -2,7 +2,6 @@
 """The fast path takes the packets, the kernel sees renewals only, and nothing is counted wrongly."""
 
 import contextlib
-import re
 import socket
 import time
 
@@ -11,6 +10,7 @@ from lab import waituntil
 from lab.clients import tcp_seen
 from lab.fast import Capture, Stream, Watch, device_packets, endpoint
 from lab.servers import BUSY, HTTP, WHO
+from lab.tracked import tracked
 
 LAB = {"hosts": 1, "uplinks": 2}
 FAST = {"whole": True}  # devices count frames then, not pieces of 64 kB
@@ -65,15 +65,6 @@ def same_at_far_end(fast, far_ends, before):
     return counted(fast, far_ends)
 
 
-def accounted(fast, port):
-    """Packets and bytes of both directions that conntrack has seen of a client's port."""
-    rows = [row for row in fast.lab.gateway.output("cat", "/proc/net/nf_conntrack").splitlines()
-            if f"sport={port} " in row]
-    assert len(rows) == 1, rows
-    return (sum(map(int, re.findall(r" packets=(\d+)", rows[0]))),
-            sum(map(int, re.findall(r" bytes=(\d+)", rows[0]))))
-
-
 @FAMILIES
 def test_udp_both_ways(shared_fast, far_ends, family):
     fast = shared_fast
@@ -82,7 +73,7 @@ def test_udp_both_ways(shared_fast, far_ends, family):
         waituntil(lambda: len(stream.at) >= 1200, 10)
         assert stream.stop() == []
         flow = fast.offloaded(stream.source)
-        seen_by_conntrack, _ = accounted(fast, stream.sport)
+        seen_by_conntrack = tracked(fast.lab.gateway, "udp", *stream.ends).packets
         seen_by_kernel = watch.packets()
     after = same_at_far_end(fast, far_ends, before)
     sent = len(stream.at)
@@ -139,11 +130,11 @@ def test_tcp(shared_fast, far_ends, family, way):
             got, wanted = got + len(piece), wanted - len(piece)
             if flow is None and got > SIZE / 2:
                 flow = fast.offloaded(endpoint(*client.getsockname()[:2]))
-        own = client.getsockname()
-        seen_by_conntrack, bytes_by_conntrack = accounted(fast, own[1])
+        ends = client.getsockname(), client.getpeername()
+        seen_by_conntrack = tracked(fast.lab.gateway, "tcp", *ends)
         seen_by_kernel = watch.packets()
         client.close()
-    waituntil(lambda: "ESTABLISHED" not in state(fast, own[1]), 5)
+    waituntil(lambda: not is_established(fast, ends), 5)
     after = same_at_far_end(fast, far_ends, before)
     assert flow, "offloaded half way"
     told = moved(before, after, flow["uplink"])
@@ -157,15 +148,15 @@ def test_tcp(shared_fast, far_ends, family, way):
     longest = with_options + 28
     assert told["rx"][2] <= (got + told["rx"][1] * longest) * 1.1 + 100
     assert told["tx"][2] <= (sent + told["tx"][1] * longest) * 1.1 + 100
-    assert seen_by_kernel < packets * 0.04 and seen_by_conntrack < packets * 0.04
-    assert bytes_by_conntrack < SIZE * 0.04
+    assert seen_by_kernel < packets * 0.04
+    assert seen_by_conntrack.packets < packets * 0.04 and seen_by_conntrack.bytes < SIZE * 0.04
     assert after["hits"] - before["hits"] > packets * 0.95
     assert flow["packets"] > 500 and SIZE / 2 * 0.9 < flow["bytes"] <= told["tx"][2] + told["rx"][2]
 
 
-def state(fast, port):
-    rows = fast.lab.gateway.output("cat", "/proc/net/nf_conntrack").splitlines()
-    return "".join(row for row in rows if f"sport={port} " in row)
+def is_established(fast, ends):
+    known = tracked(fast.lab.gateway, "tcp", *ends)
+    return known and known.state == "ESTABLISHED"
 
 
 def test_short_connections_are_counted_exactly(shared_fast, far_ends):

@@ -11,6 +11,7 @@ import threading
 import pytest
 from lab import waituntil
 from lab.fast import RST, Capture, endpoint
+from lab.tracked import tracked
 
 LAB = {"hosts": 1, "uplinks": 2}
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -48,8 +49,9 @@ class Pair:
         self.client.connect((fast.lab.servers(family)[2], PORT))
         self.far, _ = server.socket.accept()
         self.far.settimeout(15)
-        self.source = endpoint(*self.client.getsockname()[:2])
-        self.port = self.client.getsockname()[1]
+        self.ends = self.client.getsockname(), self.client.getpeername()
+        self.source = endpoint(*self.ends[0][:2])
+        self.port = self.ends[0][1]
 
     def exchange(self, size=20000):
         """The same bytes there and back; then the fast path has both directions."""
@@ -63,14 +65,17 @@ class Pair:
         waituntil(taken, 5, "the fast path has it")
 
     def known(self):
-        """(state, seconds left) by conntrack, or None."""
-        rows = [r for r in self.fast.lab.gateway.output("cat", "/proc/net/nf_conntrack").splitlines()
-                if f"sport={self.port} " in r]
-        return (rows[0].split()[5], int(rows[0].split()[4])) if rows else None
+        """The Tracked of it, or None."""
+        return tracked(self.fast.lab.gateway, "tcp", *self.ends)
 
     def state(self):
         known = self.known()
-        return known and known[0]
+        return known and known.state
+
+    def seconds(self):
+        """That it has left."""
+        known = self.known()
+        return known.seconds if known else 0
 
     def close(self):
         self.client.close()
@@ -181,7 +186,7 @@ def test_rst(shared_fast, server, family):
                 hears.recv(10)
             # Conntrack believes an RST at once if it follows the last segment that it has seen, which is
             # seldom so here. Any other leaves the connection the ten seconds of CLOSE.
-            waituntil(lambda p=pair: not p.known() or p.known()[1] <= 10, 5, "CLOSE")
+            waituntil(lambda p=pair: p.seconds() <= 10, 5, "CLOSE")
             assert not shared_fast.offloaded(pair.source)
         hears.close()
         assert len(seen) == 2, "one, at both ends"

@@ -7,16 +7,16 @@ import pytest
 from lab import waituntil
 from lab.busy import Connection
 from lab.fast import Stream, endpoint
+from lab.tracked import tracked
 
 LAB = {"hosts": 1, "uplinks": 2}
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
-def left(fast, port):
-    """Seconds that conntrack has left for a client's port, or None."""
-    rows = [r for r in fast.lab.gateway.output("cat", "/proc/net/nf_conntrack").splitlines()
-            if f"sport={port} " in r]
-    return int(rows[0].split()[4]) if rows else None
+def left(fast, protocol, connection):
+    """Seconds that conntrack has left for what has such `ends`, or None."""
+    known = tracked(fast.lab.gateway, protocol, *connection.ends)
+    return known and known.seconds
 
 
 @FAMILIES
@@ -26,7 +26,6 @@ def test_tcp_stays_for_days(shared_fast, family):
     made = [Connection(fast.lab.hosts[0], s) for s in fast.lab.servers(family)[:4]]
     for connection in made:
         connection.socket.settimeout(5)
-    ports = [c.ends[0][1] for c in made]
 
     def talk():
         for connection in made:
@@ -42,7 +41,8 @@ def test_tcp_stays_for_days(shared_fast, family):
     while time.monotonic() < end:
         talk()
     assert all(c.error is None for c in made)
-    assert all(left(fast, port) > 100_000 for port in ports), [left(fast, port) for port in ports]
+    seconds = [left(fast, "tcp", c) for c in made]
+    assert min(seconds) > 100_000, seconds
     for connection in made:
         connection.socket.close()
 
@@ -59,9 +59,9 @@ def test_udp_ends_with_conntracks_timeout(shared_fast):
         waituntil(lambda: min(len(four.at), len(six.at)) > 800, 10)  # 4 s
         for stream in (four, six):
             assert stream.stop() == []
-            assert len(stream.seen) == 1 and left(fast, stream.sport) is not None
+            assert len(stream.seen) == 1 and left(fast, "udp", stream) is not None
         assert fast.counts()["hits"] - hits > 2500
         for stream in (four, six):
-            waituntil(lambda s=stream: left(fast, s.sport) is None, 8, "conntrack forgets it")
-            assert not fast.flow(stream.source)
+            waituntil(lambda s=stream: left(fast, "udp", s) is None, 8, "conntrack forgets it")
+            assert not fast.flow(stream.source, "udp")
         waituntil(lambda: fast.counts()["flows"] == 0, 5, "no flow is left")

@@ -67,15 +67,17 @@ class Fast(Balancer):
     def uplink(self, name):
         return next(u for u in self.json("status")["uplinks"] if u["name"] == name)
 
-    def flow(self, source, protocol=None):
-        """What `flows` says of the connection from ADDRESS:PORT, or None."""
-        return next((f for f in self.json("flows") if f["source"] == source
-                     and protocol in (None, f["protocol"])), None)
+    def _flows(self, source, protocol):
+        return (f for f in self.json("flows") if f["source"] == source and protocol in (None, f["protocol"]))
 
-    def offloaded(self, source):
-        """The flow if the fast path takes it, else None."""
-        told = self.flow(source)
-        return told if told and told["offloaded"] else None
+    def flow(self, source, protocol=None):
+        """What `flows` says of a connection from ADDRESS:PORT, or None."""
+        return next(self._flows(source, protocol), None)
+
+    def offloaded(self, source, protocol=None):
+        """The flow from ADDRESS:PORT that the fast path takes, else None. One of another protocol, or one
+        that has ended, may have the same port."""
+        return next((f for f in self._flows(source, protocol) if f["offloaded"]), None)
 
     def long_leases(self, seconds=40):
         """Leases last so long that nothing is renewed by chance, until they have shrunk again (half a
@@ -247,6 +249,7 @@ class Stream:
         self.socket.settimeout(0.1)
         self.address, self.sport = self.socket.getsockname()[:2]
         self.source = endpoint(self.address, self.sport)
+        self.ends = (self.address, self.sport), (self.server, port)
         self.at, self.back = [], {}
         self.seen = {}  # (address, port) that the server saw: number of the first datagram
         self._pause, self._size = 1 / rate, size
