@@ -11,6 +11,7 @@ namespace {
 const std::string answers = "covered: answers and what belongs to a connection are accepted";
 const std::string opens_nothing =
     "left: packets in these states open no connection, and others [firewall] lets in by itself";
+const std::string taken = "taken: [[firewall.allow]]";
 const std::string no_marks =
     "left: [firewall] asks for no marks, fragments or shares of the packets";
 const std::string in_any_way =
@@ -61,10 +62,69 @@ const std::vector<ImportCase> exact_cases{
     {"iptables -A INPUT -p tcp --dport 22 -j ACCEPT\niptables -A INPUT -i eth1 -j DROP",
      "covered: what nothing accepts is dropped", ""},
     {"iptables -A INPUT -p tcp --dport 22 -j ACCEPT\niptables -I INPUT -i eth1 -j DROP",
-     "left: [firewall] says what is accepted and cannot take out some of it", ""},
+     "covered: what nothing accepts is dropped", "from = [\"lan\"]\n"},
     {"iptables -A INPUT -i eth1 -s 224.0.0.0/3 -j LOG",
      "differs: logged, in lines that begin with \"linkbal spoofed: \"", "log = [\"spoofed\"]"},
     {"iptables -A FORWARD -i eth1 -f -j DROP", "covered: what nothing accepts is dropped", ""},
+};
+
+// What an earlier rule refuses some of is not opened there.
+const std::string refused =
+    "left: an earlier rule refuses some of it, and [firewall] cannot take out some";
+const std::string only_lan = "differs: only from the LAN: an earlier rule refuses others";
+const std::string only_uplinks = "differs: only from the uplinks: an earlier rule refuses others";
+const std::string ssh_rule = "\niptables -A INPUT -p tcp --dport 22 -j ACCEPT";
+const std::string from_lan = "from = [\"lan\"]\n";
+const std::string from_all = "from = [\"lan\", \"uplinks\"]\n";
+const std::vector<ImportCase> refused_cases{
+    {"iptables -A INPUT -i eth1 -p tcp --dport 22 -j DROP" + ssh_rule, only_lan, from_lan},
+    {"iptables -A INPUT -i eth1 -j REJECT\niptables -A INPUT -i eth2 -j REJECT" + ssh_rule,
+     only_lan, from_lan},
+    {"iptables -A INPUT -s 203.0.113.9 -j DROP" + ssh_rule, only_lan, from_lan},
+    {"iptables -A INPUT -i eth0 -p tcp --dport 20:30 -j DROP" + ssh_rule, only_uplinks,
+     "from = [\"uplinks\"]\n"},
+    {"iptables -A INPUT -s 192.168.0.66 -j DROP" + ssh_rule, only_uplinks,
+     "from = [\"uplinks\"]\n"},
+    {"iptables -A INPUT -i eth0 -s 192.168.0.66 -j DROP\niptables -A INPUT -i eth0 -p tcp --dport "
+     "22 -j ACCEPT",
+     refused, nothing},
+    {"iptables -A INPUT -i eth1 -j DROP\niptables -A INPUT -s 192.168.0.66 -j DROP" + ssh_rule,
+     refused, nothing},
+    {"iptables -A INPUT -p tcp --dport 22 -m recent --update --seconds 60 --hitcount 4 -j DROP" +
+         ssh_rule,
+     refused, nothing},
+    {"iptables -A INPUT -p tcp -m limit --limit 3/min -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT ! -i eth0 -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -s ! 192.168.0.0/24 -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p ! udp -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p tcp -j scanners" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -s 203.0.113.64/26 -j DROP\niptables -A INPUT -p tcp --dport 22 -s "
+     "203.0.113.0/24 -j ACCEPT",
+     refused, nothing},
+    {"iptables -A INPUT -i eth1 -p icmp -j DROP\niptables -A INPUT -p icmp --icmp-type 8 -j ACCEPT",
+     "differs: only from the LAN: an earlier rule refuses others", "ping = [\"lan\"]\n"},
+    // These refuse nothing of it.
+    {"iptables -A INPUT -p udp --dport 22 -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp --dport 23 -j DROP" + ssh_rule, taken, from_all},
+    {"ip6tables -A INPUT -i eth1 -p tcp --dport 23 -j DROP\nip6tables -A INPUT -p tcp --dport 22 "
+     "-j ACCEPT" +
+         ssh_rule,
+     taken, from_all},
+    {"iptables -A INPUT -m state --state INVALID -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -i eth1 -s 10.0.0.0/8 -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -i eth1 -f -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp ! --syn -m state --state NEW -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp --tcp-flags ALL NONE -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp --tcp-flags SYN,FIN SYN,FIN -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp --tcp-flags ALL ALL -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp --tcp-flags SYN,RST,ACK,FIN SYN -j DROP" + ssh_rule, refused,
+     nothing},
+    {"iptables -A INPUT -p tcp --dport 22 -m recent --set" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp --dport 22 -j LOG" + ssh_rule, taken, from_all},
+    // What begins no connection.
+    {"iptables -A INPUT -p tcp ! --syn -j ACCEPT", answers, nothing},
+    {"iptables -A INPUT -p tcp ! --syn -m state --state NEW -j DROP",
+     "differs: such packets begin no connection; not all of them are dropped", nothing},
 };
 
 const std::string alike =
@@ -96,7 +156,8 @@ const std::vector<ImportCase> lan_cases{
      "taken: [[firewall.allow]]", "from = [\"lan\"]\n"},
 };
 
-const std::string not_accepted = "left: no rule of FORWARD accepts what it would forward";
+const std::string not_accepted =
+    "left: no rule of FORWARD accepts what it would forward, or an earlier one refuses some of it";
 const std::string no_states =
     "left: a [[forward]] asks for no states, marks, fragments or shares of the packets";
 const std::string accept = "iptables -A FORWARD -p tcp -d 192.168.0.10 ";
@@ -146,6 +207,17 @@ const std::vector<ImportCase> forward_cases{
     {accept + "-i eth1 -s 203.0.113.0/24 -j ACCEPT\n" + accept +
          "-i eth2 -s 198.51.100.0/24 -j ACCEPT\n" + dnat + "--dport 80" + to_host,
      not_accepted, nothing},
+    {"iptables -A FORWARD -s 203.0.113.9 -j DROP\n" + open_host + dnat + "-i eth1 --dport 80" +
+         to_host,
+     not_accepted, nothing},
+    {"iptables -A FORWARD -p tcp -m recent --rcheck -j DROP\n" + open_host + dnat +
+         "-i eth1 --dport 80" + to_host,
+     not_accepted, nothing},
+    {"iptables -A FORWARD -s 203.0.113.9 -p tcp --dport 25 -j DROP\n" + open_host + dnat +
+         "-i eth1 --dport 80" + to_host,
+     "taken: [[forward]]", "port = 80\n"},
+    {"iptables -A FORWARD -i eth2 -j DROP\n" + open_host + dnat + "-i eth1 --dport 80" + to_host,
+     "taken: [[forward]]", "uplinks = [\"t1\"]\n"},
     {open_host + dnat + "-i eth1 -d 192.168.1.2 --dport 80" + to_host, "taken: [[forward]]",
      "uplinks = [\"t1\"]\n"},
     {open_host + dnat + "-i eth1 -d 192.168.2.2 --dport 80" + to_host,
@@ -180,6 +252,7 @@ void check_nothing(const std::vector<ImportCase>& cases) {
 
 TEST_CASE("import: what opens nothing in the script opens nothing") { check_nothing(input_cases); }
 TEST_CASE("import: what is opened is no more than the script opens") { check_nothing(exact_cases); }
+TEST_CASE("import: what an earlier rule refuses some of") { check_nothing(refused_cases); }
 TEST_CASE("import: what one family opens stays closed in the other") {
     check_nothing(family_cases);
 }

@@ -179,7 +179,8 @@ const std::vector<ImportCase> nat_cases{
          "-i eth1 --dport 6000:6010 -j DNAT --to 192.168.0.10:7000-7010",
      "taken: [[forward]]", "port = \"6000-6010\"\nto = \"192.168.0.10:7000\"\n"},
     {dnat + "-i eth1 --dport 80 -j DNAT --to 192.168.0.10",
-     "left: no rule of FORWARD accepts what it would forward", ""},
+     "left: no rule of FORWARD accepts what it would forward, or an earlier one refuses some of it",
+     ""},
     {accept + dnat + "-i eth1 --dport 80 -j DNAT --to 192.168.9.10",
      "left: 192.168.9.10 is not in the LAN", ""},
     {accept + dnat + "-i eth1 --dport 80 -j DNAT --to 192.168.0.10\n" + dnat +

@@ -61,22 +61,6 @@ void judge_log(const PacketRule& rule, ImportModel& model, ImportLedger& ledger)
                         : fmt::format(", not with \"{}\"", trimmed_prefix(rule.log_prefix))));
 }
 
-bool ranges_overlap(const std::vector<PortRange>& a, const std::vector<PortRange>& b) {
-    return a.empty() || b.empty() || std::ranges::any_of(a, [&](const PortRange& one) {
-               return std::ranges::any_of(b, [&](const PortRange& other) {
-                   return one.first <= other.last && other.first <= one.last;
-               });
-           });
-}
-
-bool networks_overlap(const std::optional<Prefix>& a, const std::optional<Prefix>& b) {
-    return !a || !b || (a->family() == b->family() && a->overlaps(*b));
-}
-
-bool words_overlap(const std::string& a, const std::string& b) {
-    return a.empty() || b.empty() || a == b;
-}
-
 } // namespace
 
 bool is_spoofing_rule(const PacketRule& rule, const ImportModel& model) {
@@ -94,13 +78,6 @@ bool asks_for_dhcp(const PacketRule& rule) {
            (rule.ports[0] == server || rule.ports[0] == both || rule.ports[0] == server6);
 }
 
-bool can_overlap(const PacketRule& a, const PacketRule& b) {
-    return a.family == b.family && words_overlap(a.protocol, b.protocol) &&
-           words_overlap(a.in, b.in) && words_overlap(a.out, b.out) &&
-           networks_overlap(a.source, b.source) && networks_overlap(a.destination, b.destination) &&
-           ranges_overlap(a.ports, b.ports) && !a.only_known() && !b.only_known();
-}
-
 bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledger) {
     const bool drops = rule.target == "DROP" || rule.target == "REJECT";
     if (rule.target == "LOG" || rule.target == "NFLOG" || rule.target == "ULOG") {
@@ -111,6 +88,9 @@ bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledg
         ledger.left(rule.command, fmt::format("\"{}\" is not understood", rule.unknown));
     } else if (rule.only_known() && !drops) {
         ledger.covered(rule.command, "answers and what belongs to a connection are accepted");
+    } else if (drops && rule.later) {
+        ledger.differs(rule.command,
+                       "such packets begin no connection; not all of them are dropped");
     } else if (drops && rule.states == std::vector<std::string>{"INVALID"}) {
         ledger.covered(rule.command, "invalid packets are dropped");
     } else if (drops && rule.fragments && rule.chain == "INPUT" &&

@@ -13,7 +13,4 @@ namespace linkbal {
 // Drops, logs and what is accepted in both chains; true if it was one of these.
 [[nodiscard]] bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledger);
 
-// Whether some packet that opens a connection could match both.
-[[nodiscard]] bool can_overlap(const PacketRule& a, const PacketRule& b);
-
 } // namespace linkbal

@@ -91,21 +91,21 @@ class ForwardJudge {
         } else if (is_from_lan(rule)) {
             ledger_.left(rule.command,
                          "[firewall] lets the LAN out to everywhere, whatever it asks for");
-        } else if (!is_forwarded(rule)) {
+        } else if (!is_forwarded(index)) {
             ledger_.left(rule.command, "by uplinks nothing comes in but what a [[forward]] says");
         }
     }
 
     // judge_nat() knows those.
-    [[nodiscard]] bool is_forwarded(const PacketRule& rule) {
+    [[nodiscard]] bool is_forwarded(size_t index) {
         const bool known = std::ranges::any_of(rules_, [&](const PacketRule& other) {
             const auto* by = model_.uplink_by(other.in);
             const auto uplinks = by == nullptr ? std::vector<std::string>{} : std::vector{by->name};
             return other.in_chain("PREROUTING", "nat") && other.target == "DNAT" &&
-                   grant_of(rule, other, uplinks, model_);
+                   grant_of(rules_, index, other, uplinks, model_);
         });
         if (known) {
-            ledger_.covered(rule.command, "[[forward]] accepts what it forwards");
+            ledger_.covered(rules_[index].command, "[[forward]] accepts what it forwards");
         }
         return known;
     }
@@ -132,20 +132,9 @@ class ForwardJudge {
         } else if (from_lan && index < open_) {
             ledger_.left(rule.command,
                          "[firewall] lets the LAN out to everywhere, whatever it asks for");
-        } else if (is_to_lan(rule) || model_.uplink_by(rule.in) != nullptr) {
-            judge_drop_inward(rule, index);
         } else {
             ledger_.covered(rule.command, "what nothing accepts is dropped");
         }
-    }
-
-    void judge_drop_inward(const PacketRule& rule, size_t index) {
-        const bool opened = std::ranges::any_of(rules_.subspan(index + 1), [&](const auto& later) {
-            return later.in_chain("FORWARD") && later.target == "ACCEPT" && !is_from_lan(later) &&
-                   can_overlap(rule, later);
-        });
-        opened ? ledger_.left(rule.command, "a [[forward]] says from where, not from where not")
-               : ledger_.covered(rule.command, "what nothing accepts is dropped");
     }
 
     std::span<const PacketRule> rules_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/import/refusals.h"
 #include "core/import/words.h"
 
 namespace linkbal {
@@ -38,6 +39,17 @@ bool lets_reach(const PacketRule& accept, const PacketRule& dnat, const ImportMo
            (!accept.destination || accept.destination->contains(*to)) &&
            (accept.protocol.empty() || accept.protocol == dnat.protocol) &&
            covers(accept.ports, *ports) && accept.source_ports.empty();
+}
+
+bool is_refused(std::span<const PacketRule> rules, size_t accept, const PacketRule& dnat,
+                const ImportModel& model) {
+    PacketRule forwarded = dnat; // as FORWARD sees it
+    const auto to = destination_of(dnat.to).address;
+    forwarded.destination = to ? std::optional(Prefix(*to, to->bits())) : std::nullopt;
+    forwarded.ports = inside_ports(dnat).value_or(dnat.ports);
+    return std::ranges::any_of(
+        refusals_before(rules, accept, model),
+        [&](const PacketRule* refusal) { return can_overlap(*refusal, forwarded); });
 }
 
 // Each rule's uplinks and networks are a rectangle; several are one if they have a side in common.
@@ -100,14 +112,16 @@ Grant whole_grant(const PacketRule& dnat, const std::vector<std::string>& uplink
     return {uplinks, dnat.source ? std::vector{*dnat.source} : std::vector<Prefix>{}};
 }
 
-std::optional<Grant> grant_of(const PacketRule& accept, const PacketRule& dnat,
-                              const std::vector<std::string>& uplinks, const ImportModel& model) {
+std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t number,
+                              const PacketRule& dnat, const std::vector<std::string>& uplinks,
+                              const ImportModel& model) {
+    const PacketRule& accept = rules[number];
     Grant grant = whole_grant(dnat, uplinks);
     const UplinkConfig* by = model.uplink_by(accept.in);
     const bool other = !accept.in.empty() &&
                        (by == nullptr || (!uplinks.empty() &&
                                           std::ranges::find(uplinks, by->name) == uplinks.end()));
-    if (other || !lets_reach(accept, dnat, model)) {
+    if (other || !lets_reach(accept, dnat, model) || is_refused(rules, number, dnat, model)) {
         return std::nullopt;
     }
     if (by != nullptr) {
@@ -125,11 +139,12 @@ std::optional<Grant> forward_grant(const ScriptFacts& facts, const PacketRule& d
                                    const std::vector<std::string>& uplinks,
                                    const ImportModel& model) {
     std::vector<Grant> grants;
-    for (const PacketRule& rule : facts.packet_rules) {
-        if (!rule.in_chain("FORWARD") || rule.target != "ACCEPT") {
+    const std::span<const PacketRule> rules = facts.packet_rules;
+    for (size_t i = 0; i < rules.size(); ++i) {
+        if (!rules[i].in_chain("FORWARD") || rules[i].target != "ACCEPT") {
             continue;
         }
-        if (auto grant = grant_of(rule, dnat, uplinks, model)) {
+        if (auto grant = grant_of(rules, i, dnat, uplinks, model)) {
             grants.push_back(std::move(*grant));
         }
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,10 @@ struct Grant {
 // All that the DNAT asks for.
 [[nodiscard]] Grant whole_grant(const PacketRule& dnat, const std::vector<std::string>& uplinks);
 
-// What one rule accepts of it, on all its ports; none: nothing, or not on all of them.
-[[nodiscard]] std::optional<Grant> grant_of(const PacketRule& accept, const PacketRule& dnat,
+// What rules[accept] accepts of it, on all its ports; none: nothing, or not on all of them, or not all,
+// because an earlier rule of the chain refuses some.
+[[nodiscard]] std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t accept,
+                                            const PacketRule& dnat,
                                             const std::vector<std::string>& uplinks,
                                             const ImportModel& model);
 

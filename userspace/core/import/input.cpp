@@ -7,6 +7,7 @@
 
 #include "core/import/filter.h"
 #include "core/import/origins.h"
+#include "core/import/refusals.h"
 #include "core/import/words.h"
 #include "util/result.h"
 
@@ -109,7 +110,7 @@ class InputJudge {
         } else if (judge_common(rule, model_, ledger_)) {
             return;
         } else if (rule.target != "ACCEPT") {
-            judge_drop(rule, index);
+            ledger_.covered(rule.command, "what nothing accepts is dropped");
         } else if (is_answer(rule)) {
             ledger_.covered(rule.command, "answers and errors are accepted");
         } else if (rule.protocol == "igmp") {
@@ -117,20 +118,8 @@ class InputJudge {
         } else if (asks_for_dhcp(rule)) {
             judge_dhcp(rule);
         } else {
-            judge_accept(rule);
+            judge_accept(rule, index);
         }
-    }
-
-    void judge_drop(const PacketRule& rule, size_t index) {
-        const auto rest = std::span(facts_.packet_rules).subspan(index + 1);
-        const bool opened = std::ranges::any_of(rest, [&](const PacketRule& later) {
-            return later.in_chain("INPUT") && later.target == "ACCEPT" && later.in != "lo" &&
-                   can_overlap(rule, later);
-        });
-        opened ? ledger_.left(rule.command,
-                              "[firewall] says what is accepted and cannot take out some "
-                              "of it")
-               : ledger_.covered(rule.command, "what nothing accepts is dropped");
     }
 
     static bool is_answer(const PacketRule& rule) {
@@ -146,17 +135,59 @@ class InputJudge {
                  : ledger_.differs(rule.command, "DHCP is accepted, but only from the LAN");
     }
 
-    void judge_accept(const PacketRule& rule) {
-        const auto from = origin(rule);
+    void judge_accept(const PacketRule& rule, size_t index) {
+        auto from = origin(rule);
         if (const std::string reason = obstacle(rule); !reason.empty()) {
             ledger_.left(rule.command, reason);
         } else if (!from) {
             ledger_.left(rule.command, from.error().message);
+        } else if (!take_out_refused(*from, index)) {
+            ledger_.left(rule.command, "an earlier rule refuses some of it, and [firewall] cannot "
+                                       "take out some");
         } else if (rule.protocol == "icmp") {
             judge_ping(rule, *from);
         } else {
             judge_service(rule, *from);
         }
+    }
+
+    // Takes out the side, of LAN and uplinks, on which an earlier rule refuses something; false if that
+    // cannot be done or leaves nothing.
+    bool take_out_refused(Origin& from, size_t index) {
+        Origin left = from;
+        for (const PacketRule* refusal : refusals_before(facts_.packet_rules, index, model_)) {
+            const Side side = side_of(*refusal);
+            if (side == Side::both || (!from.lan && !from.uplinks)) {
+                return false;
+            }
+            (side == Side::lan ? left.lan : left.uplinks) = false;
+        }
+        if ((from.lan || from.uplinks) && !left.lan && !left.uplinks) {
+            return false;
+        }
+        if (left.lan != from.lan || left.uplinks != from.uplinks) {
+            ledger_.differs(from.command,
+                            fmt::format("only from {}: an earlier rule refuses others",
+                                        left.lan ? "the LAN" : "the uplinks"));
+        }
+        from = left;
+        return true;
+    }
+
+    enum class Side : uint8_t { lan, uplinks, both };
+    [[nodiscard]] Side side_of(const PacketRule& rule) const {
+        const auto& lan = model_.config.lan.networks;
+        const auto in_part = [&](const Prefix& network) { return network.overlaps(*rule.source); };
+        if (rule.negates) {
+            return Side::both;
+        }
+        if (model_.is_lan(rule.in) || (rule.in.empty() && rule.source && is_in_lan(*rule.source))) {
+            return Side::lan;
+        }
+        const bool by_uplink = model_.uplink_by(rule.in) != nullptr;
+        return by_uplink || (rule.in.empty() && rule.source && std::ranges::none_of(lan, in_part))
+                   ? Side::uplinks
+                   : Side::both;
     }
 
     // Why [firewall] cannot open this and no more; empty: it can.

@@ -140,7 +140,9 @@ class NatJudge {
             return;
         }
         if (!grant) {
-            ledger_.left(rule.command, "no rule of FORWARD accepts what it would forward");
+            ledger_.left(rule.command,
+                         "no rule of FORWARD accepts what it would forward, or an earlier one "
+                         "refuses some of it");
             return;
         }
         std::vector<ForwardConfig> forwards;

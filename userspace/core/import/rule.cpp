@@ -112,10 +112,13 @@ class Reader {
             note_unknown(is_known_match(name) ? "" : "-m " + name);
             return;
         }
-        if (word == "--tcp-flags") { // only TCPMSS needs none other than this
-            const std::string asked = value();
-            const std::string flags = asked + " " + value();
-            note_unknown(flags == "SYN,RST SYN" ? "" : "--tcp-flags " + flags);
+        if (word == "--tcp-flags") {
+            const std::string mask = value();
+            read_flags(mask, value());
+            return;
+        }
+        if (word == "!") {
+            read_negation();
             return;
         }
         if (const RuleSetter set = rule_setter(word); set != nullptr) {
@@ -127,12 +130,51 @@ class Reader {
         }
     }
 
+    // Of a packet that begins a connection SYN is set, perhaps ECE and CWR as well (RFC 3168), and no
+    // other flag.
+    void read_flags(const std::string& mask, const std::string& set) {
+        command_.rule.words.insert(command_.rule.words.end(), {mask, set});
+        if (mask == "SYN,RST" && set == "SYN") { // what TCPMSS is asked for
+            return;
+        }
+        const auto of = [](const std::string& flags, std::string_view flag) {
+            const auto all = split_words(flags, ",");
+            return flags == "ALL" || std::ranges::find(all, flag) != all.end();
+        };
+        const bool without_syn = of(mask, "SYN") && !of(set, "SYN");
+        const bool with_others = std::ranges::any_of(
+            std::array<std::string_view, 4>{"FIN", "RST", "PSH", "ACK"},
+            [&](std::string_view flag) { return of(mask, flag) && of(set, flag); });
+        if (without_syn || with_others) {
+            command_.rule.later = true;
+        } else if (set == "SYN") {
+            command_.rule.syn = true;
+        } else {
+            note_unknown("--tcp-flags " + mask + " " + set);
+        }
+    }
+
+    void read_negation() {
+        if (at_ < words_.size() && words_[at_] == "--syn") {
+            command_.rule.words.push_back(words_[at_++]);
+            command_.rule.later = true;
+        } else {
+            command_.rule.negates = true;
+            note_unknown("!");
+        }
+    }
+
     void note_unknown(const std::string& option) {
         if (command_.rule.unknown.empty()) {
             command_.rule.unknown = option;
         }
     }
-    std::string value() { return at_ < words_.size() ? words_[at_++] : std::string(); }
+    std::string value() {
+        const std::string word = at_ < words_.size() ? words_[at_++] : std::string();
+        command_.rule.negates =
+            command_.rule.negates || word == "!"; // as iptables was written once
+        return word;
+    }
 
     std::span<const std::string> words_;
     size_t at_ = 0;
@@ -146,9 +188,10 @@ bool PacketRule::has_state(std::string_view state) const {
 }
 
 bool PacketRule::only_known() const {
-    return !states.empty() && std::ranges::all_of(states, [](const std::string& state) {
+    const auto known = [](const std::string& state) {
         return state == "ESTABLISHED" || state == "RELATED";
-    });
+    };
+    return later || (!states.empty() && std::ranges::all_of(states, known));
 }
 
 bool PacketRule::asks_for_ends() const {

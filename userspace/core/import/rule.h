@@ -20,13 +20,15 @@ struct PacketMatch {
     std::vector<PortRange> ports, source_ports;
     std::vector<std::string> states; // "NEW", in capitals
     bool syn = false;
+    bool later = false; // TCP flags that no packet has which begins a connection: ! --syn
     std::string icmp_type;
     bool fragments = false;
     std::optional<double> share; // of -m statistic: 0.5
     std::string limit;           // "3/minute"
     bool limit_per_source = false;
     std::optional<uint32_t> has_mark;
-    std::string unknown; // the first option that is none of these, or a "!"
+    std::string unknown;  // the first option that is none of these, or a "!"
+    bool negates = false; // some of the above is meant the other way round
     bool operator==(const PacketMatch&) const = default;
 };
 
@@ -64,7 +66,7 @@ struct PacketRule : PacketMatch {
     // Only packets of connections that are known already.
     [[nodiscard]] bool only_known() const;
     // By their state packets that begin a connection are among those that it takes.
-    [[nodiscard]] bool opens() const { return states.empty() || has_state("NEW"); }
+    [[nodiscard]] bool opens() const { return !later && (states.empty() || has_state("NEW")); }
     [[nodiscard]] bool has_state(std::string_view state) const;
 };
 
