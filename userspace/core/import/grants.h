@@ -32,9 +32,9 @@ struct Grant {
 // All that the DNAT asks for.
 [[nodiscard]] Grant whole_grant(const PacketRule& dnat, const std::vector<std::string>& uplinks);
 
-// What rules[accept] accepts of it, on all its ports; none: nothing, or not on all of them, or not all,
+// What rules[number] accepts of it, on all its ports; none: nothing, or not on all of them, or not all,
 // because an earlier rule of the chain refuses some.
-[[nodiscard]] std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t accept,
+[[nodiscard]] std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t number,
                                             const PacketRule& dnat,
                                             const std::vector<std::string>& uplinks,
                                             const ImportModel& model);
