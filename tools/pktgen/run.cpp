@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
 #include <optional>
@@ -13,7 +14,13 @@ namespace linkbal::pktgen {
 
 namespace {
 
-constexpr uint32_t frames_per_call = 64 * 64;
+/*
+ * Before and after each call the kernel changes its XDP dispatcher: under a mutex of the whole machine it
+ * waits for what runs on all CPUs (synchronize_rcu() in kernel/bpf/dispatcher.c), some milliseconds. Calls
+ * of several CPUs would stand in line for it, so the measured time has as few as can be ended in time.
+ */
+constexpr uint32_t frames_per_first_call = 64 * 64;
+constexpr double calls = 2;
 constexpr auto settle = std::chrono::milliseconds(20); // what is still queued arrives meanwhile
 
 /*
@@ -40,12 +47,13 @@ class Run {
     Status on_all(const std::function<Status(size_t)>& work);
     Status send_each_flow();
     Status answer_all();
-    Result<CoreSample> send_part(size_t i, double seconds);
+    Result<CoreSample> send_part(size_t i, uint32_t frames_per_call, double seconds);
 
     const RunOptions& options_;
     std::vector<Receiver> receivers_;
     std::optional<Receiver> sink_; // of the answers
     std::vector<Generator> generators_;
+    std::vector<double> rates_; // of each, in frames a second
 };
 
 Status Run::add_receiver(const std::string& port) {
@@ -109,7 +117,7 @@ Status Run::on_all(const std::function<Status(size_t)>& work) {
     return {};
 }
 
-Result<CoreSample> Run::send_part(size_t i, double seconds) {
+Result<CoreSample> Run::send_part(size_t i, uint32_t frames_per_call, double seconds) {
     return send_for([&](uint32_t frames) { return generators_[i].send(frames); }, frames_per_call,
                     options_.cpus[i], seconds);
 }
@@ -162,16 +170,25 @@ Status Run::warm_up() {
     if (auto status = send_each_flow(); !status) {
         return status;
     }
+    rates_.resize(generators_.size());
     return on_all([&](size_t i) -> Status {
-        auto sample = send_part(i, options_.warm_up);
-        return sample ? Status{} : tl::unexpected(sample.error());
+        auto sample = send_part(i, frames_per_first_call, options_.warm_up);
+        if (!sample) {
+            return tl::unexpected(sample.error());
+        }
+        const auto cpu_ns =
+            static_cast<double>(sample->effort.cpu_ns); // 0: the machine does not say
+        const auto busy = cpu_ns > 0 ? cpu_ns : static_cast<double>(sample->wall_ns);
+        rates_[i] = static_cast<double>(sample->sent) / busy * 1e9;
+        return {};
     });
 }
 
 Result<std::vector<CoreSample>> Run::send_on_all(double seconds) {
     std::vector<CoreSample> samples(generators_.size());
     auto status = on_all([&](size_t i) -> Status {
-        auto sample = send_part(i, seconds);
+        const auto frames = static_cast<uint32_t>(rates_[i] * seconds / calls);
+        auto sample = send_part(i, std::max(frames, frames_per_first_call), seconds);
         if (!sample) {
             return tl::unexpected(sample.error());
         }
