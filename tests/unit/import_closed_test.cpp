@@ -94,7 +94,33 @@ const std::vector<ImportCase> refused_cases{
          ssh_rule,
      refused, nothing},
     {"iptables -A INPUT -p tcp -m limit --limit 3/min -j DROP" + ssh_rule, refused, nothing},
-    {"iptables -A INPUT ! -i eth0 -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT ! -i eth0 -j DROP" + ssh_rule, only_lan, from_lan},
+    {"iptables -A INPUT ! -i eth1 -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -i eth1 -m state ! --state ESTABLISHED,RELATED -j DROP" + ssh_rule,
+     only_lan, from_lan},
+    {"iptables -A INPUT -m state ! --state ESTABLISHED,RELATED -j DROP" + ssh_rule, refused,
+     nothing},
+    {"iptables -A INPUT -m state ! --state INVALID -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p tcp ! -f -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p tcp ! --tcp-flags ACK ACK -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -i eth+ -s 192.168.0.66 -j DROP\niptables -A INPUT -i eth0 -p tcp --dport "
+     "22 -j ACCEPT",
+     refused, nothing},
+    {"iptables -A INPUT -s 192.168.7.0/24 -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p tcp --dport 22 -g blocked" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p tcp --dport=22 --jump=DROP" + ssh_rule, refused, nothing},
+    {"iptables -AINPUT -ptcp --dport 22 -jDROP" + ssh_rule, refused, nothing},
+    {"iptables -A INPUT -p tcp --dport 22 -j RETURN" + ssh_rule, refused, nothing},
+    {"iptables -t raw -A PREROUTING -s 203.0.113.9 -j DROP" + ssh_rule, only_lan, from_lan},
+    {"iptables -t mangle -A INPUT -p tcp -m recent --rcheck -j DROP" + ssh_rule, refused, nothing},
+    {"iptables -t nat -A PREROUTING -i eth1 -p tcp --dport 22 -j DNAT --to 192.168.0.10" + ssh_rule,
+     only_lan, from_lan},
+    {"iptables -t nat -A PREROUTING -d 192.168.1.2 -p tcp --dport 22 -j DNAT --to 192.168.0.10" +
+         ssh_rule,
+     only_lan, from_lan},
+    {"iptables -N bad\niptables -A bad -s 203.0.113.9 -j DROP\niptables -A INPUT -p tcp -j bad" +
+         ssh_rule,
+     refused, nothing},
     {"iptables -A INPUT -s ! 192.168.0.0/24 -j DROP" + ssh_rule, refused, nothing},
     {"iptables -A INPUT -p ! udp -j DROP" + ssh_rule, refused, nothing},
     {"iptables -A INPUT -p tcp -j scanners" + ssh_rule, refused, nothing},
@@ -120,11 +146,46 @@ const std::vector<ImportCase> refused_cases{
     {"iptables -A INPUT -p tcp --tcp-flags SYN,RST,ACK,FIN SYN -j DROP" + ssh_rule, refused,
      nothing},
     {"iptables -A INPUT -p tcp --dport 22 -m recent --set" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT ! -i lo -d 127.0.0.0/8 -j REJECT" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p igmp -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -i tun0 -j DROP" + ssh_rule, taken, from_all},
+    {"iptables -A INPUT -p tcp ! --tcp-flags SYN,RST,ACK SYN -m state --state NEW -j DROP" +
+         ssh_rule,
+     taken, from_all},
+    {"iptables -N bad\niptables -A bad -p tcp ! --syn -m state --state NEW -j DROP\n"
+     "iptables -A bad -j RETURN\niptables -A INPUT -p tcp -j bad" +
+         ssh_rule,
+     taken, from_all},
+    {"iptables -A INPUT -s 203.0.113.9 -j DROP\niptables -A INPUT -i eth0 -p tcp --dport 22 -j "
+     "ACCEPT",
+     taken, from_lan},
+    {"iptables -A INPUT ! -i eth0 -j DROP\niptables -A INPUT -i eth0 -p tcp --dport 22 -j ACCEPT",
+     taken, from_lan},
+    {"iptables -A INPUT -p icmp --icmp-type timestamp-request -j DROP\niptables -A INPUT -i eth0 "
+     "-p icmp -j ACCEPT",
+     "differs: ping; of ICMP's requests no others", "ping = [\"lan\"]\n"},
+    {"iptables -w 5 -A INPUT -p tcp --dport 22 -j ACCEPT", taken, from_all},
     {"iptables -A INPUT -p tcp --dport 22 -j LOG" + ssh_rule, taken, from_all},
     // What begins no connection.
     {"iptables -A INPUT -p tcp ! --syn -j ACCEPT", answers, nothing},
     {"iptables -A INPUT -p tcp ! --syn -m state --state NEW -j DROP",
      "differs: such packets begin no connection; not all of them are dropped", nothing},
+};
+
+// Rules that are gone, or others, in the end.
+const std::string own_table =
+    "covered: linkbal has a table of its own, which it replaces as a whole";
+const std::string one_ssh = "iptables -A INPUT -p tcp --dport 22 -j ACCEPT\n";
+const std::vector<ImportCase> removed_cases{
+    {one_ssh + "iptables -D INPUT 1", own_table, nothing},
+    {one_ssh + "iptables -D INPUT -p tcp -m tcp --destination-port ssh --jump ACCEPT", own_table,
+     nothing},
+    {one_ssh + "iptables -D INPUT -p udp --dport 22 -j ACCEPT", "left: the chain has no such rule",
+     from_all},
+    {one_ssh + "iptables -R INPUT 1 -p tcp --dport 22 -j DROP",
+     "covered: what nothing accepts is dropped", nothing},
+    {one_ssh + "iptables -R INPUT 2 -p tcp --dport 22 -j DROP", "left: the chain has no such rule",
+     from_all},
 };
 
 const std::string alike =
@@ -148,16 +209,26 @@ const std::vector<ImportCase> family_cases{
      "taken: [[firewall.allow]]", "from = [\"2001:db8::/32\"]\n"},
 };
 
+const std::string guests = "iptables -A INPUT -i eth3 -p udp --dport 67 -j ACCEPT\n";
 const std::string two_lans =
     "iptables -A FORWARD -i eth3 -s 192.168.0.0/24 -j ACCEPT\niptables" + lan_ssh;
 const std::vector<ImportCase> lan_cases{
     {two_lans, "left: [firewall] lets a service in from the whole LAN or not at all", nothing},
     {two_lans + "iptables -A INPUT -i eth3 -p tcp --dport 22 -j ACCEPT",
      "taken: [[firewall.allow]]", "from = [\"lan\"]\n"},
+    {guests + "iptables -A INPUT -s 192.168.0.0/24 -p tcp --dport 22 -j ACCEPT",
+     "taken: [[firewall.allow]]", "interfaces = [\"eth0\"]\n"},
+    {"iptables -A FORWARD -i eth3 -m state --state ESTABLISHED -j ACCEPT", answers,
+     "interfaces = [\"eth0\"]\n"},
+    {"iptables -A FORWARD -i eth0 -o eth3 -j ACCEPT", "covered: an earlier rule has accepted it",
+     "interfaces = [\"eth0\"]\n"},
+    {"iptables -A FORWARD -i eth3 -s 192.168.5.0/24 -o eth1 -j ACCEPT",
+     "covered: the LAN gets everywhere", "WIDER THAN THE SCRIPT: hosts behind eth3"},
 };
 
 const std::string not_accepted =
     "left: no rule of FORWARD accepts what it would forward, or an earlier one refuses some of it";
+const std::string taken_before = "left: an earlier rule of PREROUTING takes some of it";
 const std::string no_states =
     "left: a [[forward]] asks for no states, marks, fragments or shares of the packets";
 const std::string accept = "iptables -A FORWARD -p tcp -d 192.168.0.10 ";
@@ -216,6 +287,15 @@ const std::vector<ImportCase> forward_cases{
     {"iptables -A FORWARD -s 203.0.113.9 -p tcp --dport 25 -j DROP\n" + open_host + dnat +
          "-i eth1 --dport 80" + to_host,
      "taken: [[forward]]", "port = 80\n"},
+    {open_host + "iptables -t nat -A PREROUTING -i eth1 -s 203.0.113.0/24 -j RETURN\n" + dnat +
+         "-i eth1 --dport 80" + to_host,
+     taken_before, nothing},
+    {open_host + dnat + "-i eth1 --dport 80 -j DNAT --to 192.168.9.9\n" + dnat +
+         "-i eth1 --dport 80" + to_host,
+     taken_before, nothing},
+    {open_host + dnat + "-i eth2 --dport 80 -j DNAT --to 192.168.9.9\n" + dnat +
+         "-i eth1 --dport 80" + to_host,
+     "taken: [[forward]]", "uplinks = [\"t1\"]\n"},
     {"iptables -A FORWARD -i eth2 -j DROP\n" + open_host + dnat + "-i eth1 --dport 80" + to_host,
      "taken: [[forward]]", "uplinks = [\"t1\"]\n"},
     {open_host + dnat + "-i eth1 -d 192.168.1.2 --dport 80" + to_host, "taken: [[forward]]",
@@ -253,6 +333,29 @@ void check_nothing(const std::vector<ImportCase>& cases) {
 TEST_CASE("import: what opens nothing in the script opens nothing") { check_nothing(input_cases); }
 TEST_CASE("import: what is opened is no more than the script opens") { check_nothing(exact_cases); }
 TEST_CASE("import: what an earlier rule refuses some of") { check_nothing(refused_cases); }
+TEST_CASE("import: rules that later commands remove") { check_nothing(removed_cases); }
+
+// There is no [firewall] then, and FORWARD still says what is forwarded.
+TEST_CASE("import: forwards where only FORWARD is closed, or nothing") {
+    const std::string ssh_forward = dnat + "-i eth1 --dport 22" + to_host;
+    const std::string from = accept + "-s 203.0.113.0/24 --dport 22 -j ACCEPT\n";
+    check_imports(
+        links, {{"iptables -P FORWARD DROP\n" + from + ssh_forward, "taken: [[forward]]",
+                 "from = [\"203.0.113.0/24\"]\n"},
+                {"iptables -P FORWARD DROP\n" + ssh_forward, not_accepted, ""},
+                {"iptables -A FORWARD -s 203.0.113.0/24 -j DROP\n" + ssh_forward, not_accepted, ""},
+                {ssh_forward, "taken: [[forward]]", "port = 22\n"}});
+}
+
+TEST_CASE("import: what is not followed may refuse something, and that is said") {
+    const std::string note =
+        "PERHAPS WIDER THAN THE SCRIPT: commands that are not followed may refuse";
+    check_imports(closed, {{"if [ -f /x ]; then iptables -A INPUT -s 203.0.113.9 -j DROP; fi\n"
+                            "iptables -A INPUT -p tcp --dport 22 -j ACCEPT",
+                            taken, note}});
+    CHECK(import_toml(import_script(closed + one_ssh), "x").find(note) == std::string::npos);
+}
+
 TEST_CASE("import: what one family opens stays closed in the other") {
     check_nothing(family_cases);
 }

@@ -50,6 +50,7 @@ struct ScriptFacts {
     std::map<std::string, std::vector<uint16_t>> helpers; // ports; none: the usual one
     std::vector<PacketRule> packet_rules;                 // in their order within a chain
     std::map<std::string, ChainPolicy> policies;          // of table filter, by policy_key()
+    std::vector<uint32_t> unfollowed; // lines of other packet rules, which may refuse something
 };
 
 } // namespace linkbal

@@ -4,6 +4,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/import/filter.h"
 #include "core/import/model.h"
@@ -109,6 +110,12 @@ bool any_rule(const ScriptFacts& facts, auto&& predicate) {
 // What [firewall] does and the script does not: it would be a surprise.
 void note_differences(const ScriptFacts& facts, ImportModel& model) {
     auto& notes = model.firewall_notes;
+    if (!facts.unfollowed.empty()) {
+        notes.push_back(
+            fmt::format("PERHAPS WIDER THAN THE SCRIPT: commands that are not followed may "
+                        "refuse some of what is let in here, in lines {}.",
+                        fmt::join(facts.unfollowed, ", ")));
+    }
     if (!is_closed(facts, "INPUT", Family::ipv6) || !is_closed(facts, "FORWARD", Family::ipv6)) {
         notes.emplace_back("IPv6 is closed like IPv4; the script leaves it open.");
     }
@@ -205,7 +212,7 @@ void find_firewall(const ScriptFacts& all, ImportModel& model, ImportLedger& led
         judge_open(facts, ledger);
     }
     judge_other_chains(facts, model, ledger);
-    judge_nat(facts, closed, model, ledger);
+    judge_nat(facts, is_closed(facts, "FORWARD"), model, ledger);
 }
 
 } // namespace linkbal

@@ -2,6 +2,8 @@
 // FORWARD of an imported script: what the LAN may do in the internet.
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "core/config_values.h"
 #include "core/import/filter.h"
 #include "core/import/grants.h"
@@ -20,7 +22,8 @@ class ForwardJudge {
     void run() {
         open_ = first([&](const PacketRule& rule) { return opens_all(rule); });
         dns_closed_ = first([&](const PacketRule& rule) {
-            return is_dns(rule) && (rule.target == "DROP" || rule.target == "REJECT");
+            return is_dns(rule) && (!rule.source || model_.is_lan(*rule.source)) &&
+                   (rule.target == "DROP" || rule.target == "REJECT");
         });
         if (dns_closed_ > open_) {
             dns_closed_ = never;
@@ -37,9 +40,27 @@ class ForwardJudge {
                                                "the internet; no rule of the script "
                                                "accepts all that it sends.");
         }
+        note_interfaces();
     }
 
   private:
+    // To linkbal the LAN is one, whose hosts reach each other.
+    void note_interfaces() {
+        const auto& interfaces = model_.config.lan.interfaces;
+        for (const std::string& device : interfaces) {
+            const size_t own = first([&](const PacketRule& rule) {
+                return opens_all(rule) && rule.out.empty() &&
+                       (rule.in.empty() || rule.in == device);
+            });
+            if (interfaces.size() > 1 && own == never) {
+                model_.firewall_notes.push_back(
+                    fmt::format("WIDER THAN THE SCRIPT: hosts behind {} reach those behind the "
+                                "other interfaces of the LAN, and everything in the internet.",
+                                device));
+            }
+        }
+    }
+
     [[nodiscard]] size_t first(auto&& predicate) const {
         for (size_t i = 0; i < rules_.size(); ++i) {
             if (rules_[i].in_chain("FORWARD") && predicate(rules_[i])) {
@@ -105,7 +126,8 @@ class ForwardJudge {
                    grant_of(rules_, index, other, uplinks, model_);
         });
         if (known) {
-            ledger_.covered(rules_[index].command, "[[forward]] accepts what it forwards");
+            ledger_.covered(rules_[index].command,
+                            "a [[forward]] accepts by itself what it forwards");
         }
         return known;
     }
@@ -125,7 +147,9 @@ class ForwardJudge {
 
     void judge_drop(const PacketRule& rule, size_t index) {
         const bool from_lan = is_from_lan(rule) || (!rule.source && rule.in.empty());
-        if (index == dns_closed_ || (is_dns(rule) && dns_closed_ != never && index < open_)) {
+        const bool named = !model_.config.firewall->dns_servers.empty();
+        if (named &&
+            (index == dns_closed_ || (is_dns(rule) && dns_closed_ != never && index < open_))) {
             ledger_.taken(rule.command, "dns_servers");
         } else if (index > open_ && is_from_lan(rule)) {
             ledger_.covered(rule.command, "an earlier rule has accepted it");

@@ -41,17 +41,6 @@ bool lets_reach(const PacketRule& accept, const PacketRule& dnat, const ImportMo
            covers(accept.ports, *ports) && accept.source_ports.empty();
 }
 
-bool is_refused(std::span<const PacketRule> rules, size_t accept, const PacketRule& dnat,
-                const ImportModel& model) {
-    PacketRule forwarded = dnat; // as FORWARD sees it
-    const auto to = destination_of(dnat.to).address;
-    forwarded.destination = to ? std::optional(Prefix(*to, to->bits())) : std::nullopt;
-    forwarded.ports = inside_ports(dnat).value_or(dnat.ports);
-    return std::ranges::any_of(
-        refusals_before(rules, accept, model),
-        [&](const PacketRule* refusal) { return can_overlap(*refusal, forwarded); });
-}
-
 // Each rule's uplinks and networks are a rectangle; several are one if they have a side in common.
 std::optional<Grant> united(const std::vector<Grant>& grants, const Grant& whole) {
     Grant all;
@@ -112,6 +101,22 @@ Grant whole_grant(const PacketRule& dnat, const std::vector<std::string>& uplink
     return {uplinks, dnat.source ? std::vector{*dnat.source} : std::vector<Prefix>{}};
 }
 
+bool is_refused(std::span<const PacketRule> rules, size_t end, const PacketRule* accept,
+                const PacketRule& dnat, const ImportModel& model) {
+    const auto& lan = model.config.lan;
+    const auto to = destination_of(dnat.to).address;
+    PacketRule forwarded = dnat; // as FORWARD sees it
+    forwarded.table = "filter";
+    forwarded.chain = "FORWARD";
+    forwarded.destination = to ? std::optional(Prefix(*to, to->bits())) : std::nullopt;
+    forwarded.ports = inside_ports(dnat).value_or(dnat.ports);
+    forwarded.out = lan.interfaces.size() == 1 ? lan.interfaces.front() : "";
+    return std::ranges::any_of(
+        refusals_of(forwarded, rules, end, model), [&](const PacketRule* refusal) {
+            return !model.is_lan(refusal->in) && (!accept || can_overlap(*refusal, *accept));
+        });
+}
+
 std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t number,
                               const PacketRule& dnat, const std::vector<std::string>& uplinks,
                               const ImportModel& model) {
@@ -121,7 +126,8 @@ std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t number,
     const bool other = !accept.in.empty() &&
                        (by == nullptr || (!uplinks.empty() &&
                                           std::ranges::find(uplinks, by->name) == uplinks.end()));
-    if (other || !lets_reach(accept, dnat, model) || is_refused(rules, number, dnat, model)) {
+    if (other || !lets_reach(accept, dnat, model) ||
+        is_refused(rules, number, &accept, dnat, model)) {
         return std::nullopt;
     }
     if (by != nullptr) {

@@ -32,6 +32,12 @@ struct Grant {
 // All that the DNAT asks for.
 [[nodiscard]] Grant whole_grant(const PacketRule& dnat, const std::vector<std::string>& uplinks);
 
+// Whether one of the first `end` rules refuses some of what the DNAT forwards by `accept`; without it, at
+// all.
+[[nodiscard]] bool is_refused(std::span<const PacketRule> rules, size_t end,
+                              const PacketRule* accept, const PacketRule& dnat,
+                              const ImportModel& model);
+
 // What rules[number] accepts of it, on all its ports; none: nothing, or not on all of them, or not all,
 // because an earlier rule of the chain refuses some.
 [[nodiscard]] std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t number,

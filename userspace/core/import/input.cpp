@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/firewall_rules.h"
 #include "core/import/filter.h"
 #include "core/import/origins.h"
 #include "core/import/refusals.h"
@@ -154,40 +155,72 @@ class InputJudge {
     // Takes out the side, of LAN and uplinks, on which an earlier rule refuses something; false if that
     // cannot be done or leaves nothing.
     bool take_out_refused(Origin& from, size_t index) {
-        Origin left = from;
-        for (const PacketRule* refusal : refusals_before(facts_.packet_rules, index, model_)) {
+        const bool everywhere = from.lan && from.uplinks;
+        for (const PacketRule* refusal : refusals_of_input(index)) {
             const Side side = side_of(*refusal);
-            if (side == Side::both || (!from.lan && !from.uplinks)) {
+            if (side == Side::both || (!everywhere && side == side_of(from))) {
                 return false;
             }
-            (side == Side::lan ? left.lan : left.uplinks) = false;
+            if (everywhere) {
+                (side == Side::lan ? from.lan : from.uplinks) = false;
+            }
         }
-        if ((from.lan || from.uplinks) && !left.lan && !left.uplinks) {
+        if (everywhere && !from.lan && !from.uplinks) {
             return false;
         }
-        if (left.lan != from.lan || left.uplinks != from.uplinks) {
+        if (everywhere && !(from.lan && from.uplinks)) {
             ledger_.differs(from.command,
                             fmt::format("only from {}: an earlier rule refuses others",
-                                        left.lan ? "the LAN" : "the uplinks"));
+                                        from.lan ? "the LAN" : "the uplinks"));
         }
-        from = left;
         return true;
     }
 
-    enum class Side : uint8_t { lan, uplinks, both };
-    [[nodiscard]] Side side_of(const PacketRule& rule) const {
-        const auto& lan = model_.config.lan.networks;
-        const auto in_part = [&](const Prefix& network) { return network.overlaps(*rule.source); };
-        if (rule.negates) {
-            return Side::both;
+    // What nat sends elsewhere never gets to INPUT.
+    [[nodiscard]] std::vector<const PacketRule*> refusals_of_input(size_t index) const {
+        const PacketRule& accept = facts_.packet_rules[index];
+        auto refusals = refusals_of(accept, facts_.packet_rules, index, model_);
+        for (const PacketRule& rule : facts_.packet_rules) {
+            if (rule.in_chain("PREROUTING", "nat") && can_overlap(rule, accept) &&
+                (rule.target == "DNAT" || rule.target == "REDIRECT")) {
+                refusals.push_back(&rule);
+            }
         }
-        if (model_.is_lan(rule.in) || (rule.in.empty() && rule.source && is_in_lan(*rule.source))) {
+        return refusals;
+    }
+
+    enum class Side : uint8_t { lan, uplinks, both };
+
+    [[nodiscard]] Side side_of(const PacketRule& rule) const {
+        const auto& interfaces = model_.config.lan.interfaces;
+        const bool other_than_lan =
+            interfaces.size() == 1 && rule.not_in == interfaces.front() && rule.in.empty();
+        if (model_.uplink_by(rule.in) != nullptr || other_than_lan) {
+            return Side::uplinks;
+        }
+        if (model_.is_lan(rule.in)) {
             return Side::lan;
         }
-        const bool by_uplink = model_.uplink_by(rule.in) != nullptr;
-        return by_uplink || (rule.in.empty() && rule.source && std::ranges::none_of(lan, in_part))
-                   ? Side::uplinks
-                   : Side::both;
+        if (!rule.in.empty() || !rule.not_in.empty()) {
+            return Side::both;
+        }
+        const bool elsewhere =
+            rule.table == "nat" && rule.destination && !is_in_lan(*rule.destination);
+        return rule.source ? side_of(*rule.source) : elsewhere ? Side::uplinks : Side::both;
+    }
+    [[nodiscard]] Side side_of(const Origin& from) const {
+        const bool lan = from.lan || !from.lan_device.empty();
+        const bool uplinks = from.uplinks || !from.uplink_device.empty();
+        return from.network     ? side_of(*from.network)
+               : lan == uplinks ? Side::both
+                                : (lan ? Side::lan : Side::uplinks);
+    }
+    // By an uplink comes what is public; "lan" is whatever comes by its interfaces.
+    [[nodiscard]] Side side_of(const Prefix& source) const {
+        const auto meets = [&](const Prefix& network) { return network.overlaps(source); };
+        const bool is_public = std::ranges::none_of(spoofed_sources(), meets) &&
+                               std::ranges::none_of(model_.config.lan.networks, meets);
+        return is_in_lan(source) ? Side::lan : is_public ? Side::uplinks : Side::both;
     }
 
     // Why [firewall] cannot open this and no more; empty: it can.

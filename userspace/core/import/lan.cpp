@@ -51,6 +51,34 @@ void add_interface(const std::string& device, ImportModel& model) {
     }
 }
 
+// By a line that is none of the links: masqueraded there, or somebody's default route.
+bool leads_out(const std::string& device, const ScriptFacts& facts) {
+    const auto goes = [&](const ScriptHop& hop) { return hop.device == device; };
+    return std::ranges::any_of(facts.packet_rules,
+                               [&](const PacketRule& rule) {
+                                   return rule.in_chain("POSTROUTING", "nat") && rule.out == device;
+                               }) ||
+           std::ranges::any_of(facts.routes, [&](const ScriptRoute& route) {
+               return route.destination.is_default() && std::ranges::any_of(route.hops, goes);
+           });
+}
+
+// Who opens connections to elsewhere, and to whom those lead that come by uplinks. Who only reaches the
+// gateway itself may be a guest.
+void add_forwarding_interfaces(const ScriptFacts& facts, ImportModel& model) {
+    for (const PacketRule& rule : facts.packet_rules) {
+        if ((is_about_lan(rule) || rule.target == "REDIRECT") && !leads_out(rule.in, facts)) {
+            add_interface(rule.in, model);
+        }
+        const bool inward = rule.in_chain("FORWARD") && rule.target == "ACCEPT" &&
+                            (model.uplink_by(rule.in) != nullptr ||
+                             (rule.destination && model.is_lan(*rule.destination)));
+        if (inward && !leads_out(rule.out, facts)) {
+            add_interface(rule.out, model);
+        }
+    }
+}
+
 void add_interfaces(const ScriptFacts& facts, ImportModel& model) {
     const auto& networks = model.config.lan.networks;
     const auto in_lan = [&](const IpAddress& address) {
@@ -66,13 +94,14 @@ void add_interfaces(const ScriptFacts& facts, ImportModel& model) {
             add_interface(route.hops.front().device, model);
         }
     }
+    add_forwarding_interfaces(facts, model);
+    if (!model.config.lan.interfaces.empty()) {
+        return;
+    }
     for (const PacketRule& rule : facts.packet_rules) {
-        const bool accepts = rule.target == "ACCEPT" && rule.table == "filter";
-        if (accepts || is_about_lan(rule) || rule.target == "REDIRECT") {
+        if (rule.in_chain("INPUT") && rule.target == "ACCEPT" && !rule.only_known() &&
+            !leads_out(rule.in, facts)) {
             add_interface(rule.in, model);
-        }
-        if (accepts && rule.chain == "FORWARD") {
-            add_interface(rule.out, model);
         }
     }
 }
@@ -152,10 +181,10 @@ class MarkJudge {
     // What is marked already, is not from the LAN or stays in it goes on unmarked.
     [[nodiscard]] bool is_exception(const PacketRule& rule) const {
         const bool skips = rule.target == "ACCEPT" || rule.target == "RETURN";
-        const bool foreign = rule.unknown == "!" && rule.source && model_.is_lan(*rule.source);
+        const bool foreign = rule.not_source && model_.is_lan(*rule.not_source);
         const bool inside =
             rule.unknown.empty() && rule.destination && model_.is_lan(*rule.destination);
-        return skips && (rule.has_mark || foreign || inside);
+        return skips && (rule.has_mark || rule.not_mark || foreign || inside);
     }
 
     void judge_mark(const PacketRule& rule) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The table nat of an imported script: masquerading and port forwards.
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "core/import/filter.h"
 #include "core/import/grants.h"
+#include "core/import/refusals.h"
 #include "core/services.h"
 
 namespace linkbal {
@@ -14,6 +16,7 @@ namespace {
 
 class NatJudge {
   public:
+    // `closed`: FORWARD forwards what its rules accept, and no more.
     NatJudge(const ScriptFacts& facts, bool closed, ImportModel& model, ImportLedger& ledger)
         : facts_(facts), closed_(closed), model_(model), ledger_(ledger) {}
 
@@ -21,6 +24,7 @@ class NatJudge {
         for (const PacketRule& rule : facts_.packet_rules) {
             if (rule.table == "nat") {
                 judge(rule);
+                past_.push_back(&rule);
             }
         }
         for (ForwardConfig& forward : model_.config.forwards) {
@@ -133,8 +137,7 @@ class NatJudge {
 
     void add_forwards(const PacketRule& rule, const std::vector<std::string>& uplinks) {
         const auto inside = inside_ports(rule);
-        const auto grant = closed_ ? forward_grant(facts_, rule, uplinks, model_)
-                                   : std::optional(whole_grant(rule, uplinks));
+        const auto grant = grant_for(rule, uplinks);
         if (!inside) {
             ledger_.left(rule.command, "there are not as many ports");
             return;
@@ -143,6 +146,10 @@ class NatJudge {
             ledger_.left(rule.command,
                          "no rule of FORWARD accepts what it would forward, or an earlier one "
                          "refuses some of it");
+            return;
+        }
+        if (is_taken(rule)) {
+            ledger_.left(rule.command, "an earlier rule of PREROUTING takes some of it");
             return;
         }
         std::vector<ForwardConfig> forwards;
@@ -162,9 +169,30 @@ class NatJudge {
             return;
         }
         std::ranges::for_each(forwards, [&](const ForwardConfig& forward) { add(forward); });
+        written_.insert(&rule);
         rule.in.empty() && !rule.destination
             ? ledger_.differs(rule.command, "[[forward]]; only of what is for an uplink's address")
             : ledger_.taken(rule.command, "[[forward]]");
+    }
+
+    [[nodiscard]] std::optional<Grant> grant_for(const PacketRule& rule,
+                                                 const std::vector<std::string>& uplinks) const {
+        const auto& rules = facts_.packet_rules;
+        if (closed_) {
+            return forward_grant(facts_, rule, uplinks, model_);
+        }
+        return is_refused(rules, rules.size(), nullptr, rule, model_)
+                   ? std::nullopt
+                   : std::optional(whole_grant(rule, uplinks));
+    }
+
+    // By a rule that linkbal does not have; what it has it has in the same order.
+    [[nodiscard]] bool is_taken(const PacketRule& rule) const {
+        return std::ranges::any_of(past_, [&](const PacketRule* earlier) {
+            return earlier->chain == "PREROUTING" && !earlier->target.empty() &&
+                   earlier->target != "LOG" && !model_.is_lan(earlier->in) &&
+                   !written_.contains(earlier) && can_overlap(*earlier, rule);
+        });
     }
 
     // Why these can't stand beside what is there already; empty: they can.
@@ -223,6 +251,8 @@ class NatJudge {
     bool closed_;
     ImportModel& model_;
     ImportLedger& ledger_;
+    std::vector<const PacketRule*> past_; // those that have been judged
+    std::set<const PacketRule*> written_;
     bool masquerades_ = false;
 };
 

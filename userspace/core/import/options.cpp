@@ -136,7 +136,7 @@ constexpr std::array options{
                r.share = fraction(v);
                return r.share.has_value();
            }},
-    Option{"-j --jump", [](Rule& r, Word& v) { return set_text(r.target, v); }},
+    Option{"-j --jump -g --goto", [](Rule& r, Word& v) { return set_text(r.target, v); }},
     Option{"--log-prefix", [](Rule& r, Word& v) { return set_text(r.log_prefix, v); }},
     Option{"--to-destination --to-source --to --to-ports --to-port",
            [](Rule& r, Word& v) { return set_text(r.to, v); }},

@@ -111,6 +111,19 @@ void read_sysctl(CommandWordSpan words, size_t command, ImportLedger& ledger) {
     }
 }
 
+std::optional<Family> family_of_iptables(std::string_view program) {
+    static constexpr std::array<std::string_view, 3> kinds{"", "-legacy", "-nft"};
+    for (const auto& [name, family] :
+         {std::pair<std::string_view, Family>{"iptables", Family::ipv4},
+          {"ip6tables", Family::ipv6}}) {
+        if (program.starts_with(name) &&
+            std::ranges::find(kinds, program.substr(name.size())) != kinds.end()) {
+            return family;
+        }
+    }
+    return std::nullopt;
+}
+
 void read_program(std::string_view program, CommandWordSpan words, size_t command,
                   ScriptFacts& facts, ImportLedger& ledger) {
     if (program == "ip") {
@@ -119,10 +132,8 @@ void read_program(std::string_view program, CommandWordSpan words, size_t comman
         read_old_route(words, command, facts, ledger);
     } else if (program == "ifconfig") {
         read_ifconfig(words, command, facts, ledger);
-    } else if (program == "iptables" || program == "ip6tables" || program == "iptables-legacy" ||
-               program == "iptables-nft") {
-        read_packet_command(words, program == "ip6tables" ? Family::ipv6 : Family::ipv4, command,
-                            facts, ledger);
+    } else if (const auto family = family_of_iptables(program)) {
+        read_packet_command(words, *family, command, facts, ledger);
     } else if (program == "sysctl") {
         read_sysctl(words, command, ledger);
     } else if (program == "modprobe" || program == "insmod") {
@@ -159,6 +170,10 @@ void read_shell_command(const ShellCommand& shell, ScriptFacts& facts, ImportLed
         ledger.covered(command, "it configures nothing");
     } else if (!shell.obstacle.empty()) {
         ledger.left(command, shell.obstacle);
+        if (shell.text.find("tables") != std::string::npos &&
+            shell.text.find("ACCEPT") == std::string::npos) {
+            facts.unfollowed.push_back(shell.line);
+        }
     } else if (!words.empty()) {
         read_program(program, words.subspan(1), command, facts, ledger);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rules that take out some of what a later one accepts. [firewall] and [[forward]] say what is accepted and
-// nothing else, so that such a later rule is not followed.
+// Rules that take out some of what another one accepts. [firewall] and [[forward]] say what is accepted and
+// nothing else, so that such a rule is not followed there.
 #pragma once
 
 #include <span>
@@ -13,9 +13,11 @@ namespace linkbal {
 // Whether some packet that begins a connection could match both; what is not understood could be anything.
 [[nodiscard]] bool can_overlap(const PacketRule& a, const PacketRule& b);
 
-// The rules of the chain of rules[accept] in front of it that refuse some of what it accepts. Those that
-// [firewall] has by itself are none.
-[[nodiscard]] std::vector<const PacketRule*>
-refusals_before(std::span<const PacketRule> rules, size_t accept, const ImportModel& model);
+// Of the first `end` rules those that refuse some of what `wanted` accepts: of its chain, in chains that it
+// leads to, or before it in raw and mangle. Those that [firewall] has by itself are none, nor what is about
+// packets that it never lets in.
+[[nodiscard]] std::vector<const PacketRule*> refusals_of(const PacketRule& wanted,
+                                                         std::span<const PacketRule> rules,
+                                                         size_t end, const ImportModel& model);
 
 } // namespace linkbal

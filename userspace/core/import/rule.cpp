@@ -20,16 +20,9 @@ bool read_flag(PacketRule& rule, std::string_view word) {
     } else if (word == "--clamp-mss-to-pmtu") {
         rule.clamp_mss = true;
     } else {
-        static constexpr std::array<std::string_view, 10> harmless{"--save-mark",
-                                                                   "--restore-mark",
-                                                                   "-n",
-                                                                   "-v",
-                                                                   "-w",
-                                                                   "--wait",
-                                                                   "--log-tcp-options",
-                                                                   "--log-ip-options",
-                                                                   "--log-tcp-sequence",
-                                                                   "--log-uid"};
+        static constexpr std::array<std::string_view, 8> harmless{
+            "--save-mark",      "--restore-mark",     "-n",       "-v", "--log-tcp-options",
+            "--log-ip-options", "--log-tcp-sequence", "--log-uid"};
         return std::ranges::find(harmless, word) != harmless.end();
     }
     return true;
@@ -42,27 +35,61 @@ bool is_known_match(std::string_view name) {
     return std::ranges::find(names, name) != names.end();
 }
 
+// As getopt_long(3) takes them: "--jump=DROP" is two words, and so is "-jDROP".
+std::vector<std::string> separated(std::span<const std::string> words) {
+    static constexpr std::string_view with_value = "ADIPRtpsdiojgm";
+    std::vector<std::string> result;
+    for (const std::string& word : words) {
+        const size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+        const bool attached =
+            word.size() > 2 && word[0] == '-' && with_value.find(word[1]) != std::string_view::npos;
+        const size_t end = equals != std::string::npos ? equals : attached ? 2 : word.size();
+        result.push_back(word.substr(0, end));
+        if (end < word.size()) {
+            result.push_back(word.substr(end + (attached ? 0 : 1)));
+        }
+    }
+    return result;
+}
+
+// Of a packet that begins a connection SYN is set, perhaps ECE and CWR as well (RFC 3168), and no other
+// flag.
+enum class FlagMatch : uint8_t { opening, later, some };
+FlagMatch flag_match(const std::string& mask, const std::string& set) {
+    const auto has = [](const std::string& flags, std::string_view flag) {
+        const auto all = split_words(flags, ",");
+        return flags == "ALL" || std::ranges::find(all, flag) != all.end();
+    };
+    const bool without_syn = has(mask, "SYN") && !has(set, "SYN");
+    const bool with_others =
+        std::ranges::any_of(std::array<std::string_view, 4>{"FIN", "RST", "PSH", "ACK"},
+                            [&](auto flag) { return has(mask, flag) && has(set, flag); });
+    return without_syn || with_others ? FlagMatch::later
+           : set == "SYN"             ? FlagMatch::opening
+                                      : FlagMatch::some;
+}
+
 class Reader {
   public:
-    Reader(std::span<const std::string> words, Family family) : words_(words) {
+    Reader(std::span<const std::string> words, Family family) : words_(separated(words)) {
         command_.rule.family = family;
     }
 
     PacketCommand run() {
         while (at_ < words_.size()) {
-            read_option(words_[at_++]);
+            read_option(value());
         }
         return std::move(command_);
     }
 
   private:
     void read_option(const std::string& word) {
-        PacketRule& rule = command_.rule;
         if (word == "-t" || word == "--table") {
-            rule.table = value();
+            command_.rule.table = value();
         } else if (!read_command(word)) {
-            rule.words.push_back(word);
-            read_match(word);
+            command_.rule.words.push_back(word);
+            const bool negated = word == "!";
+            read_match(negated ? kept_value() : word, negated);
         }
     }
 
@@ -75,6 +102,7 @@ class Reader {
         static constexpr std::array<Entry, 12> commands{{{"-A", "--append", Kind::append},
                                                          {"-I", "--insert", Kind::insert},
                                                          {"-D", "--delete", Kind::remove},
+                                                         {"-R", "--replace", Kind::replace},
                                                          {"-P", "--policy", Kind::policy},
                                                          {"-F", "--flush", Kind::flush},
                                                          {"-X", "--delete-chain", Kind::other},
@@ -82,7 +110,6 @@ class Reader {
                                                          {"-N", "--new-chain", Kind::other},
                                                          {"-L", "--list", Kind::other},
                                                          {"-S", "--list-rules", Kind::other},
-                                                         {"-R", "--replace", Kind::other},
                                                          {"-E", "--rename-chain", Kind::other}}};
         const auto* const entry = std::ranges::find_if(
             commands, [&](const Entry& e) { return e.brief == word || e.full == word; });
@@ -90,77 +117,78 @@ class Reader {
             return false;
         }
         command_.kind = entry->kind;
-        command_.policy = entry->brief; // of "other": what it is
+        command_.name = entry->brief;
         if (at_ < words_.size() && !words_[at_].starts_with('-')) {
             command_.rule.chain = value();
         }
         if (entry->kind == Kind::policy) {
             command_.policy = value();
-        } else if (entry->kind == Kind::insert && at_ < words_.size()) {
-            const auto position = number_word(words_[at_]);
-            at_ += position ? 1 : 0;
-            command_.position = position.value_or(1);
+        } else if (entry->kind == Kind::insert || entry->kind == Kind::remove ||
+                   entry->kind == Kind::replace) {
+            command_.position = number();
         }
         return true;
     }
 
-    void read_match(const std::string& word) {
-        PacketRule& rule = command_.rule;
+    void read_match(const std::string& word, bool negated) {
         if (word == "-m" || word == "--match") {
-            const std::string name = value();
-            rule.words.push_back(name);
+            const std::string name = kept_value();
             note_unknown(is_known_match(name) ? "" : "-m " + name);
-            return;
+        } else if (word == "--tcp-flags") {
+            read_flags(negated);
+        } else if (word == "-w" || word == "--wait") {
+            (void)number();
+        } else {
+            read_value(word, negated);
         }
-        if (word == "--tcp-flags") {
-            const std::string mask = value();
-            read_flags(mask, value());
-            return;
-        }
-        if (word == "!") {
-            read_negation();
-            return;
-        }
+    }
+
+    void read_value(const std::string& word, bool negated) {
+        PacketRule asked = command_.rule;
         if (const RuleSetter set = rule_setter(word); set != nullptr) {
-            const std::string argument = value();
-            rule.words.push_back(argument);
-            note_unknown(set(rule, argument) ? "" : word + " " + argument);
-        } else if (!read_flag(rule, word)) {
+            std::string argument = kept_value();
+            if (argument == "!") { // as iptables was written once
+                negated = true;
+                argument = kept_value();
+            }
+            note_unknown(set(asked, argument) ? "" : word + " " + argument);
+        } else if (!read_flag(asked, word)) {
             note_unknown(word);
         }
+        if (negated) {
+            note_negated(asked);
+        } else {
+            asked.words = command_.rule.words;
+            asked.unknown = command_.rule.unknown;
+            command_.rule = std::move(asked);
+        }
     }
 
-    // Of a packet that begins a connection SYN is set, perhaps ECE and CWR as well (RFC 3168), and no
-    // other flag.
-    void read_flags(const std::string& mask, const std::string& set) {
-        command_.rule.words.insert(command_.rule.words.end(), {mask, set});
-        if (mask == "SYN,RST" && set == "SYN") { // what TCPMSS is asked for
+    // What is negated is not kept as if it were asked for.
+    void note_negated(const PacketRule& asked) {
+        PacketRule& rule = command_.rule;
+        if (asked.syn && !rule.syn) {
+            rule.later = true;
             return;
         }
-        const auto of = [](const std::string& flags, std::string_view flag) {
-            const auto all = split_words(flags, ",");
-            return flags == "ALL" || std::ranges::find(all, flag) != all.end();
-        };
-        const bool without_syn = of(mask, "SYN") && !of(set, "SYN");
-        const bool with_others = std::ranges::any_of(
-            std::array<std::string_view, 4>{"FIN", "RST", "PSH", "ACK"},
-            [&](std::string_view flag) { return of(mask, flag) && of(set, flag); });
-        if (without_syn || with_others) {
-            command_.rule.later = true;
-        } else if (set == "SYN") {
-            command_.rule.syn = true;
-        } else {
-            note_unknown("--tcp-flags " + mask + " " + set);
-        }
+        rule.not_in = asked.in != rule.in ? asked.in : rule.not_in;
+        rule.not_mark = asked.has_mark != rule.has_mark ? asked.has_mark : rule.not_mark;
+        rule.not_source = asked.source != rule.source ? asked.source : rule.not_source;
+        note_unknown("!");
     }
 
-    void read_negation() {
-        if (at_ < words_.size() && words_[at_] == "--syn") {
-            command_.rule.words.push_back(words_[at_++]);
-            command_.rule.later = true;
+    void read_flags(bool negated) {
+        const std::string mask = kept_value();
+        const std::string set = kept_value();
+        if (mask == "SYN,RST" && set == "SYN" && !negated) { // what TCPMSS is asked for
+            return;
+        }
+        const FlagMatch match = flag_match(mask, set);
+        if (match == FlagMatch::some || (negated && match == FlagMatch::later)) {
+            note_unknown("--tcp-flags " + mask + " " + set);
         } else {
-            command_.rule.negates = true;
-            note_unknown("!");
+            const bool later = negated || match == FlagMatch::later;
+            (later ? command_.rule.later : command_.rule.syn) = true;
         }
     }
 
@@ -169,14 +197,18 @@ class Reader {
             command_.rule.unknown = option;
         }
     }
-    std::string value() {
-        const std::string word = at_ < words_.size() ? words_[at_++] : std::string();
-        command_.rule.negates =
-            command_.rule.negates || word == "!"; // as iptables was written once
-        return word;
+    std::string value() { return at_ < words_.size() ? words_[at_++] : std::string(); }
+    std::string kept_value() {
+        command_.rule.words.push_back(value());
+        return command_.rule.words.back();
+    }
+    std::optional<uint32_t> number() {
+        const auto found = at_ < words_.size() ? number_word(words_[at_]) : std::nullopt;
+        at_ += found ? 1 : 0;
+        return found;
     }
 
-    std::span<const std::string> words_;
+    std::vector<std::string> words_;
     size_t at_ = 0;
     PacketCommand command_;
 };
@@ -185,6 +217,14 @@ class Reader {
 
 bool PacketRule::has_state(std::string_view state) const {
     return std::ranges::find(states, state) != states.end();
+}
+
+bool PacketRule::same_as(const PacketRule& other) const {
+    const PacketMatch& match = *this;
+    const PacketMatch& others = other;
+    return family == other.family && table == other.table && chain == other.chain &&
+           target == other.target && match == others && to == other.to &&
+           set_mark == other.set_mark && (unknown.empty() || words == other.words);
 }
 
 bool PacketRule::only_known() const {

@@ -27,8 +27,10 @@ struct PacketMatch {
     std::string limit;           // "3/minute"
     bool limit_per_source = false;
     std::optional<uint32_t> has_mark;
-    std::string unknown;  // the first option that is none of these, or a "!"
-    bool negates = false; // some of the above is meant the other way round
+    std::string not_in; // ! -i
+    std::optional<Prefix> not_source;
+    std::optional<uint32_t> not_mark;
+    std::string unknown; // the first option that is none of these, or a "!"
     bool operator==(const PacketMatch&) const = default;
 };
 
@@ -45,8 +47,10 @@ struct PacketRule : PacketMatch {
     std::optional<uint32_t> set_mss;
     bool clamp_mss = false;
 
-    std::vector<std::string> words; // all but the command and the chain, for -D
+    std::vector<std::string> words; // all but the command and the chain
 
+    // The same rule, however it is spelled: for -D.
+    [[nodiscard]] bool same_as(const PacketRule& other) const;
     [[nodiscard]] bool in_chain(std::string_view name, std::string_view of_table = "filter") const {
         return chain == name && table == of_table;
     }
@@ -77,10 +81,19 @@ struct ChainPolicy {
 
 // A command line of iptables: a rule, or what is done with rules.
 struct PacketCommand {
-    enum class Kind : uint8_t { append, insert, remove, policy, flush, other } kind = Kind::other;
-    uint32_t position = 1; // of insert
+    enum class Kind : uint8_t {
+        append,
+        insert,
+        remove,
+        replace,
+        policy,
+        flush,
+        other
+    } kind = Kind::other;
+    std::optional<uint32_t> position; // in the chain, from 1
     PacketRule rule;
     std::string policy;
+    std::string name; // "-N"
 };
 
 // `words` are those behind the program's name.
