@@ -44,12 +44,11 @@ Tuple as_it_lies(const FlowTuple& tuple) {
 }
 
 template <typename Tuple>
-uint32_t index_of(const FlowTuple& tuple) {
+uint64_t hash_of(const FlowTuple& tuple) {
     const auto lies = as_it_lies<Tuple>(tuple);
     std::array<uint32_t, sizeof(Tuple) / 4> words{};
     std::memcpy(words.data(), &lies, sizeof(lies));
-    return lb_flow_index(lb_flow_hash(words.data(), words.size(), tuple.protocol, seed),
-                         FlowCache::buckets);
+    return lb_flow_hash(words.data(), words.size(), tuple.protocol, seed);
 }
 
 template <typename Entry>
@@ -62,6 +61,10 @@ void write(const Fd& map, uint32_t place, const FlowTuple& tuple, const lb_flow&
 }
 
 bool is_ipv4(const FlowTuple& tuple) { return tuple.source.family() == Family::ipv4; }
+
+uint64_t flow_hash(const FlowTuple& tuple) {
+    return is_ipv4(tuple) ? hash_of<lb_tuple4>(tuple) : hash_of<lb_tuple6>(tuple);
+}
 
 } // namespace
 
@@ -76,6 +79,8 @@ FlowCache::FlowCache(bool fast_path)
       settings_(make_map("settings", sizeof(lb_settings), 1, false)),
       ipv4_(make_map("flows_ipv4", sizeof(lb_flow4), buckets * LB_WAYS, true)),
       ipv6_(make_map("flows_ipv6", sizeof(lb_flow6), buckets * LB_WAYS, true)),
+      tags4_(make_map("tags_ipv4", sizeof(lb_tags), buckets, false)),
+      tags6_(make_map("tags_ipv6", sizeof(lb_tags), buckets, false)),
       epochs_(make_map("epochs", sizeof(uint32_t), LB_UPLINK_IDS, false)) {
     REQUIRE(unshare(CLONE_NEWNS) == 0);
     REQUIRE(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
@@ -91,6 +96,8 @@ FlowCache::FlowCache(bool fast_path)
     REQUIRE(replace_pin(settings_.get(), directory_ + "/settings"));
     REQUIRE(replace_pin(ipv4_.get(), directory_ + "/flows_ipv4"));
     REQUIRE(replace_pin(ipv6_.get(), directory_ + "/flows_ipv6"));
+    REQUIRE(replace_pin(tags4_.get(), directory_ + "/tags_ipv4"));
+    REQUIRE(replace_pin(tags6_.get(), directory_ + "/tags_ipv6"));
     REQUIRE(replace_pin(epochs_.get(), directory_ + "/epochs"));
 }
 
@@ -99,13 +106,19 @@ FlowCache::~FlowCache() { umount2(bpffs_path, MNT_DETACH); }
 const Fd& FlowCache::flows(const FlowTuple& tuple) const { return is_ipv4(tuple) ? ipv4_ : ipv6_; }
 
 uint32_t FlowCache::place(const FlowTuple& tuple, uint32_t way) const {
-    const uint32_t index = is_ipv4(tuple) ? index_of<lb_tuple4>(tuple) : index_of<lb_tuple6>(tuple);
+    const uint32_t index = lb_flow_index(flow_hash(tuple), buckets);
     return index / LB_WAYS * LB_WAYS + (index + way) % LB_WAYS;
 }
 
 void FlowCache::put(const FlowTuple& tuple, const lb_flow& flow, uint32_t way) {
-    is_ipv4(tuple) ? write<lb_flow4>(ipv4_, place(tuple, way), tuple, flow)
-                   : write<lb_flow6>(ipv6_, place(tuple, way), tuple, flow);
+    const uint32_t there = place(tuple, way);
+    is_ipv4(tuple) ? write<lb_flow4>(ipv4_, there, tuple, flow)
+                   : write<lb_flow6>(ipv6_, there, tuple, flow);
+    const Fd& map = is_ipv4(tuple) ? tags4_ : tags6_;
+    auto tags = map_lookup<lb_tags>(map, there / LB_WAYS);
+    REQUIRE(tags);
+    (*tags)->way[there % LB_WAYS] = lb_flow_tag(flow_hash(tuple));
+    REQUIRE(map_update(map, there / LB_WAYS, **tags));
 }
 
 void FlowCache::clear(const FlowTuple& tuple, uint32_t way) {

@@ -36,7 +36,7 @@ class FlowCache {
   private:
     [[nodiscard]] const Fd& flows(const FlowTuple& tuple) const;
     std::string directory_;
-    Fd settings_, ipv4_, ipv6_, epochs_;
+    Fd settings_, ipv4_, ipv6_, tags4_, tags6_, epochs_;
 };
 
 } // namespace linkbal::test

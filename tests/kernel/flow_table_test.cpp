@@ -5,13 +5,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <thread>
+
+#include <bpf/bpf.h>
 
 #include "support/catch.h"
 
 #include "flow_cache.h"
 #include "kernel/bpf_map.h"
 #include "kernel/bpffs.h"
+#include "kernel/flow_ends.h"
 #include "program.h"
 
 using namespace linkbal;
@@ -20,12 +24,26 @@ using namespace std::chrono_literals;
 
 namespace {
 
-FlowTable open_table(const FlowCache& cache, MapAccess access = MapAccess::write) {
-    auto table = FlowTable::open(cache.directory(), access);
+template <typename Table = FlowTable>
+Table open_table(const FlowCache& cache) {
+    auto table = Table::open(cache.directory());
     INFO((table ? "" : table.error().message));
     REQUIRE(table);
     REQUIRE(*table);
     return **std::move(table);
+}
+
+// Of this process, in kB.
+size_t resident() {
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+        if (word == "VmRSS:") {
+            size_t kilobytes = 0;
+            status >> kilobytes;
+            return kilobytes;
+        }
+    }
+    return 0;
 }
 
 lb_flow a_flow(uint32_t end) {
@@ -47,7 +65,7 @@ const std::array tuples{tuple_of("192.0.2.9", 4000, "198.51.100.7", 443),
 TEST_CASE("a flow is found wherever it is in its bucket, and no other one is") {
     LINKBAL_OWN_NAMESPACE();
     FlowCache cache;
-    const FlowTable table = open_table(cache, MapAccess::read);
+    const FlowTable table = open_table(cache);
     const uint32_t now = table.tick().value();
     for (const FlowTuple& tuple : tuples) {
         for (const uint32_t way : {0U, 1U, 7U}) {
@@ -74,7 +92,7 @@ TEST_CASE("a flow is found wherever it is in its bucket, and no other one is") {
 TEST_CASE("what is being written is not believed") {
     LINKBAL_OWN_NAMESPACE();
     FlowCache cache;
-    const FlowTable table = open_table(cache, MapAccess::read);
+    const FlowTable table = open_table(cache);
     lb_flow flow = a_flow(1);
     flow.version.generation = 7;
     cache.put(tuples[0], flow);
@@ -84,12 +102,12 @@ TEST_CASE("what is being written is not believed") {
 TEST_CASE("an entry that is rewritten all the time is read whole or not at all") {
     LINKBAL_OWN_NAMESPACE();
     FlowCache cache;
-    const FlowTable table = open_table(cache, MapAccess::read);
+    const FlowTable table = open_table(cache);
     cache.put(tuples[0], a_flow(1));
-    auto info = MappedMap::create(open_pin(cache.directory() + "/flows_ipv4").value(),
-                                  FlowCache::buckets * LB_WAYS, sizeof(lb_flow4), MapAccess::write);
-    REQUIRE(info);
-    uint64_t* words = info->words() + size_t{cache.place(tuples[0], 0)} * sizeof(lb_flow4) / 8;
+    auto window = MapWindow::create(open_pin(cache.directory() + "/flows_ipv4").value(),
+                                    FlowCache::buckets * LB_WAYS, sizeof(lb_flow4));
+    REQUIRE(window);
+    uint64_t* words = window->at(cache.place(tuples[0], 0), 1).value();
     std::atomic<bool> stop = false;
     std::thread writer([&] {
         // The generation is in the uppermost bytes of its word.
@@ -121,29 +139,29 @@ TEST_CASE("an entry that is rewritten all the time is read whole or not at all")
 TEST_CASE("ending a flow ends all entries of it and nothing else") {
     LINKBAL_OWN_NAMESPACE();
     FlowCache cache;
-    FlowTable table = open_table(cache);
-    const uint32_t now = table.tick().value();
+    const uint32_t now = open_table(cache).tick().value();
+    auto ends = open_table<FlowEnds>(cache);
     for (const FlowTuple& tuple : tuples) {
         FlowTuple neighbour = tuple; // in the same bucket, by hand
         neighbour.source_port = 4001;
         cache.put(tuple, a_flow(now + 100), 2);
         cache.put(tuple, a_flow(now + 100), 5);
         cache.put(neighbour, a_flow(now + 100));
-        CHECK(table.end_flow(tuple) == 2);
+        CHECK(ends.end_flow(tuple).value() == 2);
         for (const uint32_t way : {2U, 5U}) {
             const lb_flow ended = cache.get(tuple, way);
             CHECK(ended.lease.end + ended.lease.renew + ended.lease.epoch == 0);
             CHECK(ended.packets == a_flow(0).packets);
         }
         CHECK(cache.is_alive(neighbour));
-        CHECK(table.end_flow(tuple_of("192.0.2.9", 1, "192.0.2.10", 1)) == 0);
+        CHECK(ends.end_flow(tuple_of("192.0.2.9", 1, "192.0.2.10", 1)).value() == 0);
     }
 }
 
 TEST_CASE("flows are counted whose lease has not run out") {
     LINKBAL_OWN_NAMESPACE();
     FlowCache cache;
-    const FlowTable table = open_table(cache, MapAccess::read);
+    const FlowTable table = open_table(cache);
     const uint32_t now = 0xfffffff0; // ticks wrap
     CHECK(table.count_flows(now) == 0);
     for (uint16_t port = 1; port <= 20; ++port) {
@@ -178,33 +196,68 @@ TEST_CASE("the ticks are the programs': they advance as jiffies do") {
     CHECK((shifted & 0x0fffffff) <= ticks / 16 + 4);
 }
 
+TEST_CASE("a window shows any values of an array, and holds few of its pages") {
+    LINKBAL_OWN_NAMESPACE();
+    constexpr uint32_t entries = 1U << 18;
+    constexpr size_t size = 96; // some lie across two pages
+    bpf_map_create_opts options{};
+    options.sz = sizeof(options);
+    options.map_flags = BPF_F_MMAPABLE;
+    const int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "window", 4, size, entries, &options);
+    REQUIRE(map >= 0);
+    const size_t before = resident();
+    auto window = MapWindow::create(Fd(map), entries, size); // closes it
+    REQUIRE(window);
+    for (const uint32_t first : {0U, 40U, 42U, 85U, 1000U, entries - 2}) {
+        uint64_t* words = window->at(first, 2).value();
+        std::atomic_ref(words[0]).store(first + 1);
+        std::atomic_ref(words[2 * size / 8 - 1]).store(first + 2);
+        std::array<uint64_t, size / 8> value{};
+        REQUIRE(bpf_map_lookup_elem(map, &first, value.data()) == 0);
+        CHECK(value.front() == first + 1);
+        const uint32_t second = first + 1;
+        REQUIRE(bpf_map_lookup_elem(map, &second, value.data()) == 0);
+        CHECK(value.back() == first + 2);
+    }
+    CHECK(resident() - before < 4096);
+}
+
 TEST_CASE("epochs end one by one or all together") {
     LINKBAL_OWN_NAMESPACE();
     FlowCache cache;
-    FlowTable table = open_table(cache);
-    REQUIRE(table.end_epoch(2));
+    auto ends = open_table<FlowEnds>(cache);
+    REQUIRE(ends.end_epoch(2));
     CHECK(cache.epoch(1) == 0);
     CHECK(cache.epoch(2) == 1);
-    REQUIRE(table.end_epochs());
+    REQUIRE(ends.end_epochs());
     CHECK(cache.epoch(1) == 1);
     CHECK(cache.epoch(2) == 2);
     CHECK(cache.epoch(255) == 1);
-    CHECK(table.epochs().value()[2] == 2);
+    CHECK(open_table(cache).epochs().value()[2] == 2);
 }
 
 TEST_CASE("without a fast path or a datapath there is no table") {
     LINKBAL_OWN_NAMESPACE();
     const FlowCache cache(false);
-    CHECK_FALSE(FlowTable::open(cache.directory(), MapAccess::read).value());
-    CHECK_FALSE(FlowTable::open(cache.directory() + "-not", MapAccess::read).value());
+    for (const auto& where : {cache.directory(), cache.directory() + "-not"}) {
+        CHECK_FALSE(FlowTable::open(where).value());
+        CHECK_FALSE(FlowEnds::open(where).value());
+    }
 }
 
 TEST_CASE("a table that is smaller than the settings say is refused") {
     LINKBAL_OWN_NAMESPACE();
     const FlowCache cache;
-    const auto map = open_pin(cache.directory() + "/flows_ipv4").value();
+    const auto open = [&] { return open_pin(cache.directory() + "/flows_ipv4").value(); };
     const size_t places = FlowCache::buckets * LB_WAYS;
-    CHECK(MappedMap::create(map, places, sizeof(lb_flow4), MapAccess::read));
-    CHECK_FALSE(MappedMap::create(map, places + 1, sizeof(lb_flow4), MapAccess::read));
-    CHECK_FALSE(MappedMap::create(map, places / 2, sizeof(lb_flow6), MapAccess::read));
+    struct Row {
+        size_t entries, value_size;
+        bool good;
+    };
+    for (const Row row :
+         {Row{places, sizeof(lb_flow4), true}, Row{places + 1, sizeof(lb_flow4), false},
+          Row{places / 2, sizeof(lb_flow6), false}}) {
+        CHECK(MappedMap::create(open(), row.entries, row.value_size).has_value() == row.good);
+        CHECK(MapWindow::create(open(), row.entries, row.value_size).has_value() == row.good);
+    }
 }

@@ -20,6 +20,7 @@
 #include "client_network.h"
 #include "flow_cache.h"
 #include "kernel/conntrack.h"
+#include "kernel/flow_table.h"
 #include "kernel/interfaces.h"
 #include "kernel/routes.h"
 #include "loop.h"
@@ -383,9 +384,7 @@ TEST_CASE("the more flows there are, the longer the next change is put off, and 
     for (uint16_t port = 1; port <= 5000; ++port) { // fills all places
         watch.cache.put(tuple_of("192.0.2.9", port, "203.0.113.7", 443, 17), flow, port % LB_WAYS);
     }
-    flows = FlowTable::open(watch.cache.directory(), MapAccess::read)
-                .value()
-                ->count_flows(clock->now().value());
+    flows = FlowTable::open(watch.cache.directory()).value()->count_flows(clock->now().value());
     REQUIRE(flows > 400);
     // 512 places are worth 31 ms: two families of them would not be above the shortest pause.
     const auto pause =

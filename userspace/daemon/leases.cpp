@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "kernel/death_events.h"
+#include "kernel/flow_table.h"
 #include "kernel/tracked_connection.h"
 
 namespace linkbal {
@@ -15,6 +16,13 @@ namespace {
 
 // In one turn of the event loop; probes and the control socket have the next.
 constexpr size_t events_a_turn = 1024;
+
+// The whole cache is looked through, and mapped for no longer than that.
+size_t running_flows(const std::string& directory) {
+    const auto table = FlowTable::open(directory);
+    const auto tick = table && *table ? (*table)->tick() : Result<uint32_t>(0);
+    return table && *table && tick ? (*table)->count_flows(*tick) : 0;
+}
 
 } // namespace
 
@@ -27,15 +35,15 @@ void Leases::settle(const Scope& scope, bool reloaded) {
     scope_ = scope;
     if (reloaded || other_mask || !settled_) {
         stop();
-        auto table = FlowTable::open(directory_, MapAccess::write);
-        settled_ = table.has_value();
-        if (!table) {
-            spdlog::error("flows are not ended by events: {}", table.error().message);
-        } else if (*table) {
-            table_ = *std::move(table);
+        auto cache = FlowEnds::open(directory_);
+        settled_ = cache.has_value();
+        if (!cache) {
+            spdlog::error("flows are not ended by events: {}", cache.error().message);
+        } else if (*cache) {
+            cache_ = *std::move(cache);
             listen();
         }
-    } else if (table_ && other_devices) {
+    } else if (cache_ && other_devices) {
         learn_neighbours();
     }
 }
@@ -44,7 +52,7 @@ void Leases::stop() {
     ends_.reset();
     rulesets_.reset();
     paths_.reset();
-    table_.reset();
+    cache_.reset();
 }
 
 void Leases::listen() {
@@ -82,9 +90,18 @@ void Leases::read_ends(EventSocket& socket) {
     ++counts_.conntrack_wakeups;
     drain(socket, [this](const nlmsghdr& event) {
         if (const auto ended = tracked_connection_of(event)) {
-            counts_.flows += table_->end_flow(ended->original) + table_->end_flow(ended->reply);
+            end_flow(ended->original);
+            end_flow(ended->reply);
         }
     });
+}
+
+void Leases::end_flow(const FlowTuple& tuple) {
+    if (const auto ended = cache_->end_flow(tuple)) {
+        counts_.flows += *ended;
+    } else {
+        spdlog::error("a flow is not ended before its lease: {}", ended.error().message);
+    }
 }
 
 void Leases::read_rulesets(EventSocket& socket) {
@@ -153,11 +170,10 @@ void Leases::wake() {
 void Leases::work() {
     const Time now = Clock::now();
     const auto what = due_.take(now);
-    if (!what || !table_) {
+    if (!what || !cache_) {
         return; // without a fast path there is nothing to end
     }
-    const auto tick = table_->tick();
-    const size_t flows = tick ? table_->count_flows(*tick) : 0;
+    const size_t flows = running_flows(directory_);
     if (const auto ended = end(*what); ended) {
         ++counts_.epochs;
         due_.done(now, flows);
@@ -171,10 +187,10 @@ void Leases::work() {
 
 Status Leases::end(const EndedUplinks& what) {
     if (what.all) {
-        return table_->end_epochs();
+        return cache_->end_epochs();
     }
     for (const uint32_t id : what.ids) {
-        if (auto ended = table_->end_epoch(id); !ended) {
+        if (auto ended = cache_->end_epoch(id); !ended) {
             return ended;
         }
     }

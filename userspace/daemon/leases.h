@@ -13,7 +13,7 @@
 #include "core/known_neighbours.h"
 #include "core/lease_ends.h"
 #include "daemon/event_listener.h"
-#include "kernel/flow_table.h"
+#include "kernel/flow_ends.h"
 #include "kernel/path_events.h"
 
 namespace linkbal {
@@ -56,6 +56,7 @@ class Leases {
     // Hands over what has come; what was lost may have been anything.
     void drain(EventSocket& socket, const std::function<void(const nlmsghdr&)>& handle);
     void learn_neighbours();
+    void end_flow(const FlowTuple& tuple);
     void concern(uint32_t interface);
     void wake();
     void work();
@@ -66,7 +67,7 @@ class Leases {
     uint32_t own_port_;
     Scope scope_;
     bool settled_ = false;
-    std::optional<FlowTable> table_; // none: no fast path
+    std::optional<FlowEnds> cache_; // none: no fast path
     std::optional<EventListener> ends_, rulesets_, paths_;
     KnownNeighbours neighbours_;
     LeaseEnds due_;

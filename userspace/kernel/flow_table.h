@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The flow cache (include/linkbal/abi.h) as the programs of one instance share it with us. Readers
-// take no part in what the programs do; ending a flow is the one thing that is written.
+// take no part in what the programs do.
 #pragma once
 
 #include <array>
@@ -28,9 +28,8 @@ struct CachedFlow {
 
 class FlowTable {
   public:
-    // `directory` is where the datapath is pinned. nullopt: nothing is, or it has no fast path. The
-    // map `epochs` is written by one process at a time, as Datapath::end_epoch() has it.
-    static Result<std::optional<FlowTable>> open(const std::string& directory, MapAccess access);
+    // `directory` is where the datapath is pinned. nullopt: nothing is, or it has no fast path.
+    static Result<std::optional<FlowTable>> open(const std::string& directory);
 
     [[nodiscard]] const lb_settings& settings() const { return settings_; }
     // Now, in ticks; for holds() and count_flows().
@@ -45,13 +44,6 @@ class FlowTable {
     [[nodiscard]] size_t count_flows(uint32_t tick) const;
     // By uplink id.
     [[nodiscard]] Result<std::array<uint32_t, LB_UPLINK_IDS>> epochs() const;
-
-    // Ends the lease of packets that come like that: they are the kernel's from the next one on. How many
-    // entries there were: two CPUs may have learned it at the same time.
-    size_t end_flow(const FlowTuple& tuple);
-    // Ends all leases of flows by an uplink, or of all flows.
-    Status end_epoch(uint32_t uplink_id);
-    Status end_epochs();
 
   private:
     FlowTable(const lb_settings& settings, TickClock clock, MappedMap ipv4, MappedMap ipv6,

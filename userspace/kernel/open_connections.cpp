@@ -43,7 +43,7 @@ std::string_view state_of(const TrackedConnection& tracked) {
 class Cached {
   public:
     static Result<Cached> open(const std::string& directory) {
-        auto table = FlowTable::open(directory, MapAccess::read);
+        auto table = FlowTable::open(directory);
         if (!table) {
             return tl::unexpected(table.error());
         }

@@ -214,7 +214,7 @@ GatewayStatus put_together(const Readings& readings) {
 
 // Those whose leases have not run out.
 Result<uint64_t> count_flows(const std::string& directory) {
-    const auto table = FlowTable::open(directory, MapAccess::read);
+    const auto table = FlowTable::open(directory);
     if (!table || !*table) {
         return table ? Result<uint64_t>(0) : tl::unexpected(table.error());
     }
