@@ -10,6 +10,7 @@ import pty
 import re
 import signal
 import subprocess
+import termios
 
 import pytest
 from lab import Config, differences, snapshot, tcp_who, waituntil
@@ -266,6 +267,70 @@ def test_what_fails_at_first_leaves_nothing(lab, balancer):
 def test_no_such_time(lab, balancer, seconds):
     balancer.write(Config(lab))
     assert balancer.run("up", f"--confirm={seconds}").returncode == 2
+
+
+@contextlib.contextmanager
+def unwritable(lab):
+    """What is remembered can't be changed, as where /run is full."""
+    path = f"/run/{lab.instance}/state.json.new"
+    os.makedirs(f"{path}/in the way")
+    yield path
+    os.rmdir(f"{path}/in the way")
+    os.rmdir(path)
+
+
+def test_the_clock_cannot_be_started(lab, balancer):
+    """The change is made, but not that the time begins now: it goes back at the time from before."""
+    balancer.up(former(lab))
+    before = state(lab)
+    balancer.write(Config(lab, {"velox1": 5}, sections=SILENT))
+    ours, theirs = pty.openpty()
+    termios.tcflow(theirs, termios.TCOOFF)  # it stops at its first line: the change is made then
+    path = f"{lab.directory}/trial.err"
+    with open(path, "wb") as err:
+        process = lab.gateway.popen(*balancer.words("up", "--confirm", "3"), stdout=theirs, stderr=err)
+    lab.processes.append(process)
+    waituntil(lambda: remembered(balancer)["uplinks"][0]["weight"] == 5, what="the change is made")
+    with unwritable(lab) as name:
+        termios.tcflow(theirs, termios.TCOON)
+        waituntil(lambda: text_of(path).count(name) >= 2, 20, "it can't go back")
+        assert process.poll() is None, text_of(path)
+    assert process.wait(20) == 1
+    for end in (ours, theirs):
+        os.close(end)
+    assert "the time to confirm runs since before" in text_of(path) and "as it was before" in text_of(path)
+    assert not differences(before, state(lab))
+    assert balancer.json("status")["confirm"] is None
+
+
+def plant(balancer, note):
+    """As if the end of a change on trial could not be written."""
+    path = pathlib.Path("/run", balancer.lab.instance, "state.json")
+    path.write_text(json.dumps({**remembered(balancer), "unconfirmed": note}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("returning", [False, True])
+@pytest.mark.parametrize("asked", ["up", "reload"])
+def test_a_stale_note_takes_nothing_back(lab, balancer, asked, returning):
+    """What is asked for in plain words stays, over the next start."""
+    with Daemon(balancer, former(lab)) as daemon:
+        balancer.write(other(lab))
+        assert balancer.run("up", "--confirm", LONG).returncode == 0
+        note = {**remembered(balancer)["unconfirmed"], "returning": returning}
+        balancer.write(former(lab))
+        assert daemon.stop() == 0, daemon.log
+    with Daemon(balancer) as daemon:
+        plant(balancer, note)
+        balancer.write(other(lab))
+        if asked == "up":
+            balancer.up()
+        else:
+            daemon.hup()
+        waituntil(lambda: weights(balancer) == {"velox1": 1, "velox2": 5}, what="it is applied")
+        waituntil(lambda: balancer.json("status")["confirm"] is None, what="the note is gone")
+        assert daemon.stop() == 0, daemon.log
+    with Daemon(balancer) as daemon:
+        assert weights(balancer) == {"velox1": 1, "velox2": 5}, daemon.log
 
 
 def test_nothing_to_confirm(lab, balancer):

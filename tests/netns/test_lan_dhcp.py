@@ -176,6 +176,78 @@ def test_managed_ipv6_addresses(lab, balancer, server):
     assert BareHost(lab, lab.hosts[1], PRINTER).lease6()["ip"] == "2001:db8:a::20"
 
 
+TWO_NETWORKS = f"""
+[dhcp]
+server = "kea"
+dns_servers = ["198.51.100.53"]
+file = "%(file)s"
+
+[[dhcp.range]]
+first = "192.168.0.100"
+last = "192.168.0.100"
+
+[[dhcp.range]]
+first = "10.7.0.100"
+last = "10.7.0.100"
+
+[[dhcp.range]]
+first = "2001:db8:a::100"
+last = "2001:db8:a::100"
+
+[[dhcp.range]]
+first = "fd00:7::100"
+last = "fd00:7::100"
+
+[[dhcp.host]]
+mac = "{PRINTER}"
+address = "10.7.0.20"
+
+[[dhcp.host]]
+mac = "{PRINTER}"
+address = "2001:db8:a::20"
+
+[dhcp.ipv6]
+mode = "managed"
+"""
+
+
+# As the kernel lists them: of IPv6 addresses the newest first.
+NETWORKS = {4: ("192.168.0.", "10.7.0."), 6: ("fd00:7::", "2001:db8:a::")}
+
+
+def two_networks(lab, balancer, family):
+    """Kea for a LAN interface with two networks of a family, each with one address to give away."""
+    lab.gateway.batch("addr add 10.7.0.1/24 dev eth0\naddr add fd00:7::1/64 dev eth0 nodad\n")
+    balancer.write(Config(lab, networks=False).text() + TWO_NETWORKS % {"file": lab.directory})
+    balancer.up()
+    write(balancer)
+    kea(lab, family, path_of(lab, f"kea-dhcp{family}.conf"))
+    return NETWORKS[family]
+
+
+def lease_of(host, family):
+    return host.lease() if family == 4 else host.lease6()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_kea_gives_away_all_networks_of_an_interface(lab, balancer, family):
+    """Where one is used up the other one goes on."""
+    networks = two_networks(lab, balancer, family)
+    hosts = [BareHost(lab, host) for host in lab.hosts]
+    leases = [lease_of(host, family) for host in hosts]
+    assert {lease["ip"] for lease in leases} == {f"{network}100" for network in networks}
+    if family == 4:
+        for host, lease in zip(hosts, leases):
+            assert lease["router"] == lease["ip"].removesuffix("00")
+            assert set(tcp_who(lab, 40, hosts=[host.space])) == both(lab)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_kea_keeps_an_address_of_the_second_network(lab, balancer, family):
+    networks = two_networks(lab, balancer, family)
+    assert lease_of(BareHost(lab, lab.hosts[0], PRINTER), family)["ip"] == f"{networks[1]}20"
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 

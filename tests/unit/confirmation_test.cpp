@@ -122,6 +122,26 @@ TEST_CASE("a text that nobody has confirmed is not what a daemon starts with") {
     CHECK(!in_place_of("", Memory{}));
 }
 
+TEST_CASE("what is applied for good is not taken back for a stale note") {
+    const auto applied_over = [](const Memory& noted, const std::string& text) {
+        Memory memory = noted;
+        memory.applied = {"a.toml", text};
+        return superseded(memory);
+    };
+    for (const Memory& noted : {changed(), returning(changed())}) {
+        // The same text again: somebody has asked for it after all.
+        const Memory same = applied_over(noted, "new");
+        CHECK(!same.unconfirmed);
+        CHECK(same.rejected.empty());
+        CHECK(!in_place_of("new", same));
+        const Memory another = applied_over(noted, "corrected");
+        CHECK(!another.unconfirmed);
+        CHECK(in_place_of("new", another) == another.applied);
+        CHECK(!in_place_of("corrected", another));
+    }
+    CHECK(superseded(at_work()) == at_work());
+}
+
 TEST_CASE("the time that is left is told in whole seconds, at least until it is over") {
     const Unconfirmed change = *on_trial({}, "new", now + 1500ms).value().unconfirmed;
     CHECK(time_left(change, now) == 2s);

@@ -285,6 +285,53 @@ TEST_CASE("dhcp: Kea for IPv6, and radvd") {
     CHECK(slaac[1].text.find("RDNSS") == std::string::npos);
 }
 
+TEST_CASE("dhcp: Kea is told which subnets share an interface") {
+    Facts facts = machine();
+    auto& first = facts.interfaces.front().addresses;
+    first.push_back(own("172.16.5.1", 24));
+    first.push_back(own("fd00:5::1", 64));
+    const auto files = dhcp_files(good_config(two_lans + R"([dhcp]
+server = "kea"
+dns_servers = ["192.0.2.1"]
+[[dhcp.range]]
+first = "192.168.0.10"
+last = "192.168.0.20"
+[[dhcp.range]]
+first = "10.0.0.20"
+last = "10.0.0.30"
+[[dhcp.range]]
+first = "172.16.5.10"
+last = "172.16.5.20"
+[[dhcp.host]]
+mac = "02:00:00:00:00:1A"
+address = "172.16.5.50"
+[dhcp.ipv6]
+mode = "managed"
+)"),
+                                  facts);
+    REQUIRE(files.size() == 3);
+    const auto four = parsed(files[0])["Dhcp4"];
+    CHECK(four["shared-networks"] == nlohmann::json::parse(R"([{"name": "eth0", "subnet4": [
+        {"id": 1, "subnet": "192.168.0.0/24", "interface": "eth0",
+         "pools": [{"pool": "192.168.0.10 - 192.168.0.20"}],
+         "option-data": [{"name": "routers", "data": "192.168.0.1"}]},
+        {"id": 2, "subnet": "172.16.5.0/24", "interface": "eth0",
+         "pools": [{"pool": "172.16.5.10 - 172.16.5.20"}],
+         "option-data": [{"name": "routers", "data": "172.16.5.1"}],
+         "reservations": [{"hw-address": "02:00:00:00:00:1a", "ip-address": "172.16.5.50"}]}]}])"));
+    CHECK(four["subnet4"] == nlohmann::json::parse(R"([
+        {"id": 3, "subnet": "10.0.0.16/28", "interface": "eth5",
+         "pools": [{"pool": "10.0.0.20 - 10.0.0.30"}],
+         "option-data": [{"name": "routers", "data": "10.0.0.17"}]}])"));
+    const auto six = parsed(files[1])["Dhcp6"];
+    CHECK(six["shared-networks"] == nlohmann::json::parse(R"([{"name": "eth0", "subnet6": [
+        {"id": 1, "subnet": "2001:db8:a::/64", "interface": "eth0",
+         "pools": [{"pool": "2001:db8:a::1000 - 2001:db8:a::1fff"}]},
+        {"id": 2, "subnet": "fd00:5::/64", "interface": "eth0",
+         "pools": [{"pool": "fd00:5::1000 - fd00:5::1fff"}]}]}])"));
+    CHECK(six["subnet6"] == nlohmann::json::array());
+}
+
 TEST_CASE("dhcp: the subnets of the LAN, each once") {
     const auto subnets = lan_subnets(good_config(two_lans), machine());
     const auto address = [](std::string_view text) { return IpAddress::parse(text).value(); };

@@ -21,6 +21,24 @@ mode_t mode_of(const std::filesystem::path& path) {
     return found.st_mode & 07777;
 }
 
+// Root may read what it likes: this is nobody for as long as it lives.
+class Unprivileged {
+  public:
+    Unprivileged() : former_(::geteuid()) { REQUIRE((former_ != 0 || ::seteuid(nobody) == 0)); }
+    ~Unprivileged() { (void)::seteuid(former_); }
+    Unprivileged(const Unprivileged&) = delete;
+    Unprivileged& operator=(const Unprivileged&) = delete;
+
+  private:
+    static constexpr uid_t nobody = 65534;
+    uid_t former_;
+};
+
+// Names in it can be changed, but it can't be opened, and so not be written down to the disk.
+void make_unreadable(const std::filesystem::path& directory) {
+    REQUIRE(::chmod(directory.c_str(), 0300) == 0);
+}
+
 } // namespace
 
 TEST_CASE("a prepared file can be read beside its place, and goes if it is not put there") {
@@ -93,6 +111,47 @@ TEST_CASE("of prepared files none comes where one can't") {
     }
     CHECK(read_file(directory / "one").value() == "old");
     CHECK(directory.files() == 1);
+}
+
+TEST_CASE("of prepared files none comes where the last one's directory can't be written to disk") {
+    const auto former = GENERATE(std::optional<std::string>("old"), std::optional<std::string>());
+    const Unprivileged unprivileged;
+    const ScratchDirectory directory;
+    const ScratchDirectory bad;
+    if (former) {
+        REQUIRE(write_file_atomically(bad / "two", *former));
+    }
+    {
+        std::vector<PreparedFile> files;
+        files.push_back(PreparedFile::create(directory / "one", "1").value());
+        files.push_back(PreparedFile::create(bad / "two", "2").value());
+        make_unreadable(bad / "");
+        const auto put = put_all(files);
+        REQUIRE_FALSE(put);
+        CHECK(put.error().code == EACCES);
+        CHECK(put.error().message ==
+              fmt::format("write {}: Permission denied", (bad / "").parent_path().string()));
+    }
+    REQUIRE(::chmod((bad / "").c_str(), 0700) == 0);
+    CHECK(directory.files() == 0);
+    CHECK(bad.files() == (former ? 1 : 0));
+    CHECK(read_file(bad / "two").value_or("none") == former.value_or("none"));
+}
+
+TEST_CASE("the former file stays beside its place where it can't come back") {
+    const ScratchDirectory directory;
+    REQUIRE(write_file_atomically(directory / "file", "old"));
+    {
+        auto prepared = PreparedFile::create(directory / "file", "new").value();
+        REQUIRE(prepared.put());
+        std::filesystem::remove(directory / "file");
+        std::filesystem::create_directory(directory / "file");
+        const auto back = prepared.take_back();
+        REQUIRE_FALSE(back);
+        CHECK(back.error().message.find((directory / ".file.old").string()) != std::string::npos);
+    }
+    CHECK(read_file(directory / ".file.old").value() == "old");
+    CHECK(directory.files() == 2);
 }
 
 TEST_CASE("what can't be prepared is an error that says why") {

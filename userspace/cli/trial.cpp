@@ -92,11 +92,15 @@ void clean_up(const std::string& instance, LockFile& waiting) {
     (void)InstanceLock::acquire(instance, std::chrono::seconds(1));
 }
 
-// Of the time to confirm nothing is spent on applying.
-Result<Time> start_clock(const Options& options) {
+// Of the time to confirm nothing is spent on applying, unless that can't be noted: then `confirm` and
+// we have the time from before.
+Time start_clock(const Options& options, Time limit) {
     const Time deadline = Clock::now() + std::chrono::seconds(options.confirm);
     const auto started = restart_trial(options.instance, deadline);
-    return started ? Result<Time>(deadline) : tl::unexpected(started.error());
+    if (!started) {
+        report(Error{started.error()}.within("the time to confirm runs since before the change"));
+    }
+    return started ? deadline : limit;
 }
 
 // What has come of applying it; then the time runs.
@@ -109,7 +113,7 @@ Result<Time> apply_on_trial(Gateway& gateway, const Config& config, const Option
     }
     status = bring_up(gateway, config, options);
     if (status == exit_done) {
-        return start_clock(options);
+        return start_clock(options, limit);
     }
     const auto ended = end_trial(options.instance);
     return ended ? Result<Time>(limit) : tl::unexpected(ended.error());

@@ -86,6 +86,12 @@ Memory returned(Memory memory) {
     return memory;
 }
 
+Memory superseded(Memory memory) {
+    const bool asked_for =
+        memory.unconfirmed && memory.applied && memory.unconfirmed->text == memory.applied->text;
+    return asked_for ? confirmed(std::move(memory)) : returned(std::move(memory));
+}
+
 bool is_nothing(const Memory& memory) {
     Memory nothing;
     nothing.network_namespace = memory.network_namespace;

@@ -27,6 +27,9 @@ Memory confirmed(Memory memory);
 Memory returning(Memory memory);
 // It has gone back.
 Memory returned(Memory memory);
+// A configuration has been applied for good: what is still noted of a change on trial is stale, because
+// its end could not be written.
+Memory superseded(Memory memory);
 
 // Nothing has been applied, and nothing waits.
 bool is_nothing(const Memory& memory);

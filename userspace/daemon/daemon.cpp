@@ -122,7 +122,7 @@ tl::expected<void, Refusal> Daemon::run() {
         return tl::unexpected(first.error());
     }
     if (memory->unconfirmed) {
-        (void)trial_.returned();
+        log_unnoted(trial_.returned());
     }
     log_event(spdlog::level::info, takes_over ? "took over" : "set up",
               {{"instance", options_.instance}});
@@ -188,6 +188,7 @@ void Daemon::reload() {
         config ? change_to(*config, options_.file)
                : Outcome(tl::unexpected(Refusal{.mistakes = config.error(), .error = {}}));
     if (applied) {
+        log_unnoted(trial_.end_stale());
         spdlog::info("reloaded {}: {} changes", options_.file, applied->actions.size());
     } else {
         for (const std::string& line : lines_of(applied.error())) {

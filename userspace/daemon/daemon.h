@@ -71,6 +71,7 @@ class Daemon {
     Answer answer(const Request& request);
     Answer apply(const ApplyRequest& request);
     Answer apply(const Config& config, const ApplyRequest& request);
+    Answer apply_for_good(const Config& config, const ApplyRequest& request);
     Answer apply_on_trial(const Config& config, const ApplyRequest& request);
     Answer confirm();
     Answer plan(const Config& config, const std::string& file);

@@ -39,7 +39,16 @@ Answer Daemon::apply(const ApplyRequest& request) {
     if (const auto words = trial_.words()) {
         return refused(*words);
     }
-    return request.confirm != 0 ? apply_on_trial(*config, request) : apply(*config, request);
+    return request.confirm != 0 ? apply_on_trial(*config, request)
+                                : apply_for_good(*config, request);
+}
+
+Answer Daemon::apply_for_good(const Config& config, const ApplyRequest& request) {
+    Answer answer = apply(config, request);
+    if (answer.exit == exit_done) {
+        log_unnoted(trial_.end_stale());
+    }
+    return answer;
 }
 
 Answer Daemon::apply(const Config& config, const ApplyRequest& request) {

@@ -54,10 +54,10 @@ Answer Daemon::apply_on_trial(const Config& config, const ApplyRequest& request)
     }
     Answer answer = apply(config, request);
     if (answer.exit != exit_done) {
-        (void)trial_.end();
+        log_unnoted(trial_.end());
         return answer;
     }
-    (void)trial_.made(request.confirm); // else the time is that from before
+    log_unnoted(trial_.made(request.confirm)); // else the time is that from before
     answer.output.push_back(trial_summary(request.confirm));
     return answer;
 }
@@ -89,8 +89,8 @@ bool Daemon::go_back() {
         }
         trial_.try_again();
     } else {
-        spdlog::warn("nobody has confirmed the change: all is as it was before{}",
-                     noted ? "" : fmt::format(" ({})", noted.error().message));
+        spdlog::warn("nobody has confirmed the change: all is as it was before");
+        log_unnoted(noted);
     }
     return done.has_value();
 }

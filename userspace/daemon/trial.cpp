@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/trial.h"
 
+#include <spdlog/spdlog.h>
+
 #include "core/confirmation.h"
 #include "kernel/confirmation.h"
 #include "kernel/instance.h"
@@ -65,6 +67,10 @@ void Trial::forget() {
     timer_.cancel();
 }
 
+Status Trial::end_stale() {
+    return locked(instance_, [&] { return end_stale_trial(instance_); });
+}
+
 Result<Config> Trial::return_to() {
     const auto begun = locked(instance_, [&] { return begin_return(instance_); });
     const auto memory = begun ? read_memory(instance_) : tl::unexpected(begun.error());
@@ -82,5 +88,12 @@ Status Trial::returned() {
 }
 
 void Trial::try_again() { wait_until(Clock::now() + again_after); }
+
+void log_unnoted(const Status& noted) {
+    if (!noted) {
+        spdlog::error("what has become of the change on trial can't be noted: {}",
+                      noted.error().message);
+    }
+}
 
 } // namespace linkbal

@@ -32,9 +32,12 @@ class Trial {
     Status end();
     // `down` has removed everything.
     void forget();
+    // Something is applied for good, and nothing waits: of a former change nothing may be noted.
+    Status end_stale();
 
     // What is to be at work again; it is remembered that this has begun.
     Result<Config> return_to();
+    // Nothing waits then, even if it can't be noted.
     Status returned();
     // It could not go back: `over` comes again.
     void try_again();
@@ -47,5 +50,8 @@ class Trial {
     std::function<void()> over_;
     std::optional<Time> deadline_;
 };
+
+// Else a change that is over is on trial for the next start, which takes it back.
+void log_unnoted(const Status& noted);
 
 } // namespace linkbal

@@ -15,7 +15,11 @@ Status keep(const std::string& instance, const Memory& memory) {
 
 Status rewrite(const std::string& instance, Memory (*change)(Memory)) {
     const auto memory = read_memory(instance);
-    return memory ? keep(instance, change(*memory)) : tl::unexpected(memory.error());
+    if (!memory) {
+        return tl::unexpected(memory.error());
+    }
+    const auto changed = change(*memory);
+    return changed == *memory ? Status() : keep(instance, changed);
 }
 
 // Not held against this machine: it was at work here.
@@ -51,6 +55,7 @@ Status restart_trial(const std::string& instance, Time deadline) {
 Status end_trial(const std::string& instance) { return rewrite(instance, confirmed); }
 Status begin_return(const std::string& instance) { return rewrite(instance, returning); }
 Status end_return(const std::string& instance) { return rewrite(instance, returned); }
+Status end_stale_trial(const std::string& instance) { return rewrite(instance, superseded); }
 
 Result<Config> former_config(const FormerGateway& former) {
     auto config = accept_config(former.source.text, former.source.file);

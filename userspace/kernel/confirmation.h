@@ -20,6 +20,8 @@ Status end_trial(const std::string& instance);
 // Before and after what was there is made again.
 Status begin_return(const std::string& instance);
 Status end_return(const std::string& instance);
+// A configuration is applied for good, and what is left of a change before it must not take it back.
+Status end_stale_trial(const std::string& instance);
 
 // All that is needed where no daemon is at work; nothing where no change waits. If it fails, the next one
 // who tries begins anew.

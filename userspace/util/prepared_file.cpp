@@ -69,7 +69,13 @@ Status rename_file(const std::filesystem::path& from, const std::filesystem::pat
     if (::rename(from.c_str(), to.c_str()) != 0) {
         return fail_errno(errno, fmt::format("rename {} to {}", from.string(), to.string()));
     }
-    return sync_directory(to.parent_path());
+    return {};
+}
+
+void add(Error& error, const Status& another) {
+    if (!another) {
+        error.message += "; " + another.error().message;
+    }
 }
 
 } // namespace
@@ -104,12 +110,14 @@ Result<PreparedFile> PreparedFile::create(const std::filesystem::path& path,
 
 PreparedFile::PreparedFile(PreparedFile&& other) noexcept
     : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)),
-      replaces_(other.replaces_) {}
+      replaces_(other.replaces_), keeps_former_(other.keeps_former_) {}
 
 PreparedFile::~PreparedFile() {
     if (!path_.empty()) {
         ::unlink(unfinished().c_str());
-        ::unlink(beside("old").c_str());
+        if (!keeps_former_) {
+            ::unlink(beside("old").c_str());
+        }
         lock_.remove();
     }
 }
@@ -124,12 +132,21 @@ Status PreparedFile::put() {
     if (replaces_ && ::link(path_.c_str(), former.c_str()) != 0) {
         return fail_errno(errno, fmt::format("keep {} as {}", path_.string(), former.string()));
     }
-    return rename_file(unfinished(), path_);
+    if (auto renamed = rename_file(unfinished(), path_); !renamed) {
+        return renamed;
+    }
+    auto lasting = sync_directory(path_.parent_path());
+    if (!lasting) {
+        add(lasting.error(), bring_back());
+    }
+    return lasting;
 }
 
-Status PreparedFile::take_back() {
+Status PreparedFile::bring_back() {
     if (replaces_) {
-        return rename_file(beside("old"), path_);
+        auto renamed = rename_file(beside("old"), path_);
+        keeps_former_ = !renamed;
+        return renamed;
     }
     if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
         return fail_errno(errno, fmt::format("remove {}", path_.string()));
@@ -137,13 +154,16 @@ Status PreparedFile::take_back() {
     return {};
 }
 
+Status PreparedFile::take_back() {
+    const auto back = bring_back();
+    return back ? sync_directory(path_.parent_path()) : back;
+}
+
 Status put_all(std::span<PreparedFile> files) {
     for (size_t i = 0; i < files.size(); ++i) {
         auto put = files[i].put();
         for (size_t done = put ? 0 : i; done > 0; --done) {
-            if (const auto back = files[done - 1].take_back(); !back) {
-                put.error().message += "; " + back.error().message;
-            }
+            add(put.error(), files[done - 1].take_back());
         }
         if (!put) {
             return put;

@@ -33,22 +33,27 @@ class PreparedFile {
     // Where it can be read until it is put in place.
     [[nodiscard]] std::filesystem::path unfinished() const { return beside("new"); }
 
-    // By a rename: readers see the former file or this one.
+    // By a rename: readers see the former file or this one. After an error it is as before, also
+    // where only the directory could not be written down to the disk.
     Status put();
-    // The former file again, or none where there was none; only after put().
+    // The former file again, or none where there was none; only after put(). Where that fails the
+    // former one stays beside `path`, as ".NAME.old".
     Status take_back();
 
   private:
     PreparedFile(std::filesystem::path path, LockFile lock)
         : path_(std::move(path)), lock_(std::move(lock)) {}
     [[nodiscard]] std::filesystem::path beside(std::string_view suffix) const;
+    Status bring_back();
 
     std::filesystem::path path_; // empty: moved from
     LockFile lock_;
     bool replaces_ = false;
+    bool keeps_former_ = false; // it is nowhere else
 };
 
-// All of them, or none.
+// All of them, or none: where one can't come, those before it are taken back. Only a process that is
+// killed between two of them leaves some.
 Status put_all(std::span<PreparedFile> files);
 
 } // namespace linkbal

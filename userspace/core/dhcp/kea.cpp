@@ -76,14 +76,47 @@ Json subnet_entry(const DhcpSubnet& subnet, size_t number) {
     return entry;
 }
 
-Json subnet_entries(const std::vector<DhcpSubnet>& subnets, Family family) {
+std::vector<std::string> interfaces_of(const std::vector<DhcpSubnet>& subnets, Family family) {
+    std::vector<std::string> names;
+    for (const DhcpSubnet& subnet : subnets) {
+        const auto& name = subnet.lan.interface;
+        if (subnet.lan.network.family() == family &&
+            std::ranges::find(names, name) == names.end()) {
+            names.push_back(name);
+        }
+    }
+    return names;
+}
+
+Json subnet_entries(const std::vector<DhcpSubnet>& subnets, Family family,
+                    const std::string& interface, size_t& number) {
     Json entries = Json::array();
     for (const DhcpSubnet& subnet : subnets) {
-        if (subnet.lan.network.family() == family) {
-            entries.push_back(subnet_entry(subnet, entries.size() + 1));
+        if (subnet.lan.network.family() == family && subnet.lan.interface == interface) {
+            entries.push_back(subnet_entry(subnet, ++number));
         }
     }
     return entries;
+}
+
+// Of several subnets of one interface Kea knows the first alone, unless it is told that they share it.
+void add_subnets(Json& settings, const std::vector<DhcpSubnet>& subnets, Family family) {
+    const std::string key = family == Family::ipv6 ? "subnet6" : "subnet4";
+    Json shared = Json::array();
+    Json alone = Json::array();
+    size_t number = 0;
+    for (const std::string& interface : interfaces_of(subnets, family)) {
+        Json entries = subnet_entries(subnets, family, interface, number);
+        if (entries.size() > 1) {
+            shared.push_back({{"name", interface}, {key, std::move(entries)}});
+        } else {
+            alone.push_back(std::move(entries.front()));
+        }
+    }
+    if (!shared.empty()) {
+        settings["shared-networks"] = std::move(shared);
+    }
+    settings[key] = std::move(alone);
 }
 
 Json common_settings(const DhcpConfig& dhcp) {
@@ -107,18 +140,6 @@ DhcpFile kea_file(const DhcpConfig& dhcp, std::string_view program, std::string_
             fmt::format("{}-server", program)};
 }
 
-std::vector<std::string> interfaces_of(const std::vector<DhcpSubnet>& subnets, Family family) {
-    std::vector<std::string> names;
-    for (const DhcpSubnet& subnet : subnets) {
-        const auto& name = subnet.lan.interface;
-        if (subnet.lan.network.family() == family &&
-            std::ranges::find(names, name) == names.end()) {
-            names.push_back(name);
-        }
-    }
-    return names;
-}
-
 } // namespace
 
 DhcpFile kea4_file(const DhcpConfig& dhcp, const std::vector<DhcpSubnet>& subnets) {
@@ -126,7 +147,7 @@ DhcpFile kea4_file(const DhcpConfig& dhcp, const std::vector<DhcpSubnet>& subnet
                   {"authoritative", true}};
     settings.update(common_settings(dhcp));
     settings["option-data"] = common_options(dhcp, Family::ipv4);
-    settings["subnet4"] = subnet_entries(subnets, Family::ipv4);
+    add_subnets(settings, subnets, Family::ipv4);
     return kea_file(dhcp, "kea-dhcp4", "Dhcp4", settings);
 }
 
@@ -137,7 +158,7 @@ DhcpFile kea6_file(const Config& config, const std::vector<DhcpSubnet>& subnets)
     // Kea's own, an hour, may be longer than a lease.
     settings["preferred-lifetime"] = settings["valid-lifetime"].get<int64_t>() * 5 / 8;
     settings["option-data"] = common_options(dhcp, Family::ipv6);
-    settings["subnet6"] = subnet_entries(subnets, Family::ipv6);
+    add_subnets(settings, subnets, Family::ipv6);
     return kea_file(dhcp, "kea-dhcp6", "Dhcp6", settings);
 }
 
