@@ -233,17 +233,32 @@ def test_dhcp_not_from_outside(shared_lab, wall, family):
         assert not server.got(asked)
 
 
-@FAMILIES
-def test_answers_of_the_providers_dhcp_server(shared_lab, wall, family):
+DHCP_CLIENT_PORTS = {4: 68, 6: 546}
+
+
+@pytest.mark.parametrize(("family", "source"), [
+    (4, None), (6, None), (6, OUTSIDE[6]), (6, "fd00:77::1")], ids=str)
+def test_answers_of_the_providers_dhcp_server(shared_lab, wall, family, source):
     """They are nobody's connection: the question went to a broadcast or multicast address."""
     wall.up()
-    port, from_port = {4: (68, 67), 6: (546, 547)}[family]
-    uplink, answer = shared_lab.uplinks[0], payload()
-    source = {4: uplink.router4, 6: link_local(uplink.router, "customer")}[family]
+    port, uplink, answer = DHCP_CLIENT_PORTS[family], shared_lab.uplinks[0], payload()
+    source = source or {4: uplink.router4, 6: link_local(uplink.router, "customer")}[family]
     there = {4: uplink.address4, 6: link_local(shared_lab.gateway, uplink.device)}[family]
     with Listener(shared_lab.gateway, port) as client, uplink_wire(shared_lab, uplink) as wire:
-        wire.send(ip(source, there) / UDP(sport=from_port, dport=port) / answer)
+        wire.send(ip(source, there) / UDP(sport=DHCP_PORTS[family], dport=port) / answer)
         assert client.wait(answer).startswith(source)
+
+
+@pytest.mark.parametrize(("family", "from_port"), [(6, DHCP_PORTS[6])])
+def test_what_is_no_answer_of_a_dhcp_server(shared_lab, wall, family, from_port):
+    """The DHCPv6 client asks from its link-local address: nothing comes to a global one."""
+    wall.up()
+    port, uplink, sent = DHCP_CLIENT_PORTS[family], shared_lab.uplinks[0], payload()
+    source = {4: uplink.router4, 6: OUTSIDE[6]}[family]
+    with Listener(shared_lab.gateway, port) as client, uplink_wire(shared_lab, uplink) as wire:
+        with wall.counted("input"):
+            wire.send(ip(source, uplink.address(family)) / UDP(sport=from_port, dport=port) / sent)
+        assert not client.got(sent)
 
 
 def link_local(space, device):

@@ -136,6 +136,17 @@ TEST_CASE("who is not within a limit is refused, and the LAN has none") {
     CHECK_FALSE(has(rules, "ip6 saddr 2001:db8:8::/48 udp dport 5005-65535 update @sources1_4"));
 }
 
+TEST_CASE("a DHCP server's answer may come from any address, DHCPv6's to a link-local one") {
+    const auto ruleset = netfilter_ruleset(full_netfilter());
+    for (const char* chain : {"sources", "input"}) {
+        const auto rules = lines(ruleset, chain);
+        CHECK(has(rules, "\"eth3\" } meta nfproto ipv4 udp dport 68 accept"));
+        CHECK(has(rules, "\"eth3\" } ip6 daddr fe80::/10 udp dport 546 accept"));
+    }
+    const auto sources = lines(ruleset, "sources");
+    CHECK(sources.find("dport 546 accept") < sources.find("@spoofed6 goto"));
+}
+
 TEST_CASE("without servers the LAN asks whom it likes; without ours it does not ask us") {
     auto state = full_netfilter();
     CHECK(has(lines(netfilter_ruleset(state), "forward"), "ip daddr != @dns4"));

@@ -19,7 +19,6 @@ constexpr auto dns_set = "dns";
 
 constexpr uint16_t dns_port = 53;
 constexpr uint16_t dhcp_server_port = 67;
-constexpr uint16_t dhcpv6_client_port = 546;
 constexpr uint16_t dhcpv6_server_port = 547;
 constexpr uint8_t igmp = 2;
 constexpr uint8_t echo_request_4 = 8;
@@ -75,6 +74,7 @@ class Firewall {
     void append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
                      const std::vector<WithinSourceLimit>& limits);
     void append_lan_services(NftChain& chain);
+    void append_dhcp_answers(NftChain& chain);
     void append_ping(NftChain& chain);
     void append_allowed(NftChain& chain);
     void append_dns(NftChain& chain);
@@ -126,6 +126,15 @@ void Firewall::append_lan_services(NftChain& chain) {
         open({udp_port(dns_port)});
     }
     open({OfProtocol{igmp}});
+}
+
+void Firewall::append_dhcp_answers(NftChain& chain) {
+    for (const Family family : families) {
+        NftRule rule{dhcp_answer(family), ""};
+        rule.parts.insert(rule.parts.begin(), by_uplink());
+        rule.parts.emplace_back(Accept{});
+        chain.rules.push_back(std::move(rule));
+    }
 }
 
 // Rules that accept `what` from there. What is not from the LAN must be within its limit, if there are
@@ -196,10 +205,7 @@ void Firewall::append_input() {
     add({WithMark{state_.mark_mask, fragment_mark(state_)}, refuse(in_pieces)});
     add({OfIcmpTypes{Family::ipv6, necessary_icmpv6}, Accept{}});
     append_lan_services(chain);
-    // Answers to a request that was sent to everybody are not those of a connection.
-    add({by_uplink(), OfFamily{Family::ipv4}, udp_port(dhcp_client_port), Accept{}});
-    add({by_uplink(), FromNetwork{*Prefix::parse("fe80::/10")}, udp_port(dhcpv6_client_port),
-         Accept{}});
+    append_dhcp_answers(chain);
     append_ping(chain);
     append_allowed(chain);
     add({refuse(input)});

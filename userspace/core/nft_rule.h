@@ -103,6 +103,9 @@ struct IsFragment { // ip frag-off & 0x3fff != 0; exthdr frag exists
 struct FromNetwork { // ip saddr 192.0.2.0/24; the whole of a family is the family
     Prefix network = Prefix::any(Family::ipv4);
 };
+struct ToNetwork { // ip daddr 192.0.2.0/24; the whole of a family is the family
+    Prefix network = Prefix::any(Family::ipv4);
+};
 struct InSet { // ip saddr @set, ip daddr != @set
     AddressField field = AddressField::source;
     Family family = Family::ipv4;
@@ -176,10 +179,10 @@ struct RejectNet {}; // reject with icmpx admin-prohibited
 
 using NftPart =
     std::variant<DispatchByMark, DispatchByDevice, OnDevices, OfFamily, OfProtocol, OfState,
-                 WithDestinationMapped, WithMark, IsFragment, FromNetwork, InSet, IsLocal, ToPorts,
-                 OfIcmpTypes, WithTcpFlags, OfDeadConnection, WithinSourceLimit, SetMark, SaveMark,
-                 Count, Log, ClampMss, AssignHelper, Accept, Drop, GoTo, Masquerade, MapDestination,
-                 ResetTcp, RejectNet>;
+                 WithDestinationMapped, WithMark, IsFragment, FromNetwork, ToNetwork, InSet,
+                 IsLocal, ToPorts, OfIcmpTypes, WithTcpFlags, OfDeadConnection, WithinSourceLimit,
+                 SetMark, SaveMark, Count, Log, ClampMss, AssignHelper, Accept, Drop, GoTo,
+                 Masquerade, MapDestination, ResetTcp, RejectNet>;
 
 // --- rules, chains, tables --------------------------------------------------------------------
 

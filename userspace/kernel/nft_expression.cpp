@@ -250,16 +250,16 @@ void load_tcp_tuple(nlmsghdr* message, Family family) {
                  destination_port);
 }
 
-void match_source(nlmsghdr* message, const Prefix& source) {
-    if (source.is_default()) {
-        match_family(message, source.family());
+void match_network(nlmsghdr* message, AddressField field, const Prefix& network) {
+    if (network.is_default()) {
+        match_family(message, network.family());
         return;
     }
-    load_address(message, source.family(), AddressField::source);
-    const auto address = source.address().bytes();
-    if (source.length() < source.address().bits()) {
+    load_address(message, network.family(), field);
+    const auto address = network.address().bytes();
+    if (network.length() < network.address().bits()) {
         const std::array<uint8_t, 16> nothing{};
-        bitwise(message, netmask(source.length()).data(), nothing.data(),
+        bitwise(message, netmask(network.length()).data(), nothing.data(),
                 static_cast<uint32_t>(address.size()));
     }
     match_bytes(message, address);
