@@ -249,9 +249,9 @@ def test_answers_of_the_providers_dhcp_server(shared_lab, wall, family, source):
         assert client.wait(answer).startswith(source)
 
 
-@pytest.mark.parametrize(("family", "from_port"), [(6, DHCP_PORTS[6])])
+@pytest.mark.parametrize(("family", "from_port"), [(4, 1067), (6, DHCP_PORTS[6])])
 def test_what_is_no_answer_of_a_dhcp_server(shared_lab, wall, family, from_port):
-    """The DHCPv6 client asks from its link-local address: nothing comes to a global one."""
+    """DHCP comes from the server's port; DHCPv6 comes to the link-local address that has asked."""
     wall.up()
     port, uplink, sent = DHCP_CLIENT_PORTS[family], shared_lab.uplinks[0], payload()
     source = {4: uplink.router4, 6: OUTSIDE[6]}[family]

@@ -140,7 +140,7 @@ TEST_CASE("a DHCP server's answer may come from any address, DHCPv6's to a link-
     const auto ruleset = netfilter_ruleset(full_netfilter());
     for (const char* chain : {"sources", "input"}) {
         const auto rules = lines(ruleset, chain);
-        CHECK(has(rules, "\"eth3\" } meta nfproto ipv4 udp dport 68 accept"));
+        CHECK(has(rules, "\"eth3\" } meta nfproto ipv4 udp sport 67 udp dport 68 accept"));
         CHECK(has(rules, "\"eth3\" } ip6 daddr fe80::/10 udp dport 546 accept"));
     }
     const auto sources = lines(ruleset, "sources");

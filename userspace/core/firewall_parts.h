@@ -13,6 +13,7 @@
 namespace linkbal {
 
 inline constexpr std::string_view lan_set = "lan";
+inline constexpr uint16_t dhcp_server_port = 67;
 
 // What a kind of packets that are dropped is called.
 struct DropReason {

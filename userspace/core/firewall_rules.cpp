@@ -18,7 +18,6 @@ constexpr int32_t filter_priority = 0;
 constexpr auto dns_set = "dns";
 
 constexpr uint16_t dns_port = 53;
-constexpr uint16_t dhcp_server_port = 67;
 constexpr uint16_t dhcpv6_server_port = 547;
 constexpr uint8_t igmp = 2;
 constexpr uint8_t echo_request_4 = 8;

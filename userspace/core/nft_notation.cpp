@@ -141,6 +141,10 @@ struct Matches {
     std::string operator()(const ToPorts& part) const {
         return fmt::format("{} dport {}", nft_word(part.transport), any_of(part.ports, range));
     }
+    std::string operator()(const BetweenPorts& part) const {
+        return fmt::format("{0} sport {1} {0} dport {2}", nft_word(part.transport), part.source,
+                           part.destination);
+    }
     std::string operator()(const OfIcmpTypes& part) const {
         const auto number = [](uint8_t type) { return fmt::format("{}", type); };
         return fmt::format("{} type {}", part.family == Family::ipv4 ? "icmp" : "icmpv6",

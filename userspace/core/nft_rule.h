@@ -119,6 +119,11 @@ struct ToPorts { // tcp dport 22, udp dport { 53, 8000-8010 }
     Transport transport = Transport::tcp;
     std::vector<PortRange> ports; // sorted, disjoint
 };
+struct BetweenPorts { // udp sport 67 udp dport 68
+    Transport transport = Transport::tcp;
+    uint16_t source = 0;
+    uint16_t destination = 0;
+};
 struct OfIcmpTypes { // icmp type 8, icmpv6 type { 133, 134 }
     Family family = Family::ipv4;
     std::vector<uint8_t> types; // sorted
@@ -180,9 +185,9 @@ struct RejectNet {}; // reject with icmpx admin-prohibited
 using NftPart =
     std::variant<DispatchByMark, DispatchByDevice, OnDevices, OfFamily, OfProtocol, OfState,
                  WithDestinationMapped, WithMark, IsFragment, FromNetwork, ToNetwork, InSet,
-                 IsLocal, ToPorts, OfIcmpTypes, WithTcpFlags, OfDeadConnection, WithinSourceLimit,
-                 SetMark, SaveMark, Count, Log, ClampMss, AssignHelper, Accept, Drop, GoTo,
-                 Masquerade, MapDestination, ResetTcp, RejectNet>;
+                 IsLocal, ToPorts, BetweenPorts, OfIcmpTypes, WithTcpFlags, OfDeadConnection,
+                 WithinSourceLimit, SetMark, SaveMark, Count, Log, ClampMss, AssignHelper, Accept,
+                 Drop, GoTo, Masquerade, MapDestination, ResetTcp, RejectNet>;
 
 // --- rules, chains, tables --------------------------------------------------------------------
 

@@ -86,13 +86,14 @@ void append_prefixes(NftRuleset& ruleset, std::string_view name,
     }
 }
 
+// DHCP's servers and relays send from their own port (RFC 2131, 4.1), those of DHCPv6 from any.
 // The DHCPv6 client asks from its link-local address, and there the answer goes (RFC 8415).
 std::vector<NftPart> dhcp_answer(Family family) {
-    const auto to = [](uint16_t port) { return ToPorts{Transport::udp, {{port, port}}}; };
     if (family == Family::ipv4) {
-        return {OfFamily{family}, to(dhcp_client_port)};
+        return {OfFamily{family}, BetweenPorts{Transport::udp, dhcp_server_port, dhcp_client_port}};
     }
-    return {ToNetwork{*Prefix::parse("fe80::/10")}, to(dhcpv6_client_port)};
+    return {ToNetwork{*Prefix::parse("fe80::/10")},
+            ToPorts{Transport::udp, {{dhcpv6_client_port, dhcpv6_client_port}}}};
 }
 
 NftPart from_uplinks(const NetfilterState& state) {

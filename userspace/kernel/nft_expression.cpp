@@ -176,6 +176,15 @@ void match_protocol(nlmsghdr* message, uint8_t number) {
     match_meta(message, NFT_META_L4PROTO, number);
 }
 
+// Both at once, as nft does it: they are neighbours.
+void match_ports(nlmsghdr* message, Transport transport, uint16_t source, uint16_t destination) {
+    const auto from = wire(source);
+    const auto to = wire(destination);
+    match_protocol(message, number_of(transport));
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_sport), 4); // as in UDP
+    match_bytes(message, std::array{from[0], from[1], to[0], to[1]});
+}
+
 void match_ct_bits(nlmsghdr* message, uint32_t key, uint32_t bits) {
     load_ct(message, key);
     and_xor(message, bits, 0);

@@ -95,6 +95,9 @@ class RuleWriter {
             look_up(rule_, anonymous(AnonymousSet::ports, port_elements(part.ports)), sets_);
         }
     }
+    void operator()(const BetweenPorts& part) {
+        match_ports(rule_, part.transport, part.source, part.destination);
+    }
     void operator()(const OfIcmpTypes& part) {
         NftElements elements;
         for (const uint8_t type : part.types) {
