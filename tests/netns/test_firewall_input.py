@@ -179,17 +179,43 @@ def test_rate_of_one_source(shared_lab, wall, family):
     there = shared_lab.uplinks[1].address(family)
     wall.up(allow=ssh(rate="6/hour", **{"from": ["lan", "uplinks"]}))
     with Listener(shared_lab.gateway, SSH):
-        opened = 0
-        with wall.counted("input"):
-            while tcp(shared_lab.internet, there, SSH, OUTSIDE[family], PATIENCE) == OPEN:
-                opened += 1
-                assert opened <= 20, "never refused"
-        assert opened >= 5
+        assert opened_until_refused(shared_lab, wall, there, OUTSIDE[family]) >= 5
         assert tcp(shared_lab.internet, there, SSH, ELSEWHERE[family]) == OPEN
         for _ in range(25):
             assert tcp(shared_lab.hosts[0], LAN_ADDRESS[family], SSH) == OPEN
         assert tcp(shared_lab.internet, shared_lab.uplinks[0].address(family), SSH, OUTSIDE[family],
                    PATIENCE) == SILENT, "by whatever uplink"
+
+
+def opened_until_refused(lab, wall, there, source):
+    """How many connections."""
+    opened = 0
+    with wall.counted("input"):
+        while tcp(lab.internet, there, SSH, source, PATIENCE) == OPEN:
+            opened += 1
+            assert opened <= 20, "never refused"
+    return opened
+
+
+@FAMILIES
+@pytest.mark.parametrize("second", ["6/hour", None])
+def test_what_is_over_one_limit_another_entry_may_let_in(shared_lab, wall, family, second):
+    """What is within a second limit, or has none, wherever it stands; nothing else."""
+    there = shared_lab.uplinks[0].address(family)
+    lan = {4: "192.168.0.0/24", 6: "2001:db8:a::/64"}[family]
+    entries = ssh(rate="6/hour", **{"from": ["uplinks", lan]})
+    entries += ssh(**{"from": list(NETWORKS.values())}, **({"rate": second} if second else {}))
+    wall.up(allow=entries + ssh())
+    with Listener(shared_lab.gateway, SSH):
+        assert 5 <= opened_until_refused(shared_lab, wall, there, OUTSIDE[family]) < 10
+        unlimited = [(shared_lab.hosts[0], None)]
+        if second:
+            assert opened_until_refused(shared_lab, wall, there, ELSEWHERE[family]) >= 10
+        else:
+            unlimited.append((shared_lab.internet, ELSEWHERE[family]))
+        for space, source in unlimited:
+            for _ in range(25):
+                assert tcp(space, there, SSH, source, PATIENCE) == OPEN
 
 
 def test_packets_of_one_connection_are_not_limited(shared_lab, wall):
