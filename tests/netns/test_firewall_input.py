@@ -10,9 +10,9 @@ from lab.dhcp import lease_from
 from lab.fast import Watch
 from lab.firewall import Firewall
 from lab.raw import (ICMP, IP, TCP, UDP, ICMPv6EchoReply, ICMPv6MLReport, ICMPv6ND_NS, ICMPv6ND_RA,
-                     IPv6, IPv6ExtHdrHopByHop, RouterAlert, ip, lan_wire, uplink_wire)
-from lab.reach import (OPEN, OUTSIDE, PATIENCE, REFUSED, SILENT, Listener, payload, pings, send, tcp,
-                       udp)
+                     IPv6, IPv6ExtHdrHopByHop, RouterAlert, group_mac, ip, lan_wire, uplink_wire)
+from lab.reach import (OPEN, OUTSIDE, PATIENCE, REFUSED, SILENT, Listener, ProtocolListener, payload,
+                       pings, send, tcp, udp)
 from lab.servers import CLOSED, WHO
 
 LAB = {"hosts": 2, "uplinks": 2}
@@ -185,6 +185,46 @@ def test_rate_of_one_source(shared_lab, wall, family):
             assert tcp(shared_lab.hosts[0], LAN_ADDRESS[family], SSH) == OPEN
         assert tcp(shared_lab.internet, shared_lab.uplinks[0].address(family), SSH, OUTSIDE[family],
                    PATIENCE) == SILENT, "by whatever uplink"
+
+
+# Protocols without ports: their numbers, and the groups that they are sent to.
+PROTOCOLS = {"ah": (51, {}), "esp": (50, {}), "gre": (47, {}), "igmp": (2, {}),
+             "ospf": (89, {4: "224.0.0.5", 6: "ff02::5"}), "vrrp": (112, {4: "224.0.0.18", 6: "ff02::12"})}
+# What conntrack wants to see: AH that leads to a protocol without ports, GRE of version 0.
+HEADS = {"ah": bytes.fromhex("fd04") + bytes(22), "gre": bytes(4)}
+
+
+@pytest.mark.parametrize(("family", "name"), [
+    (family, name) for name in PROTOCOLS for family in (4, 6) if (family, name) != (6, "igmp")])
+def test_protocols_without_ports(shared_lab, wall, family, name):
+    """From the neighbour at an uplink and from the LAN, to the gateway or to their group."""
+    lab, uplink, host = shared_lab, shared_lab.uplinks[0], shared_lab.hosts[0]
+    number, groups = PROTOCOLS[name]
+    group = groups.get(family)
+    router = {4: uplink.router4, 6: link_local(uplink.router, "customer")}[family]
+    ways = [(uplink_wire(lab, uplink), router, uplink.address(family))]
+    if name != "igmp":  # which the LAN may always send
+        source = {4: host.address4, 6: link_local(host, "eth0")}[family]
+        ways.append((lan_wire(lab), source, LAN_ADDRESS[family]))
+
+    def send_by(wire, source, there):
+        sent = HEADS.get(name, b"") + payload()
+        header = {4: {"proto": number}, 6: {"nh": number}}[family]
+        wire.send(ip(source, group or there, **header) / sent, group and group_mac(group))
+        return sent
+
+    with contextlib.ExitStack() as stack:
+        peer = stack.enter_context(ProtocolListener(lab.gateway, family, number, group,
+                                                    (uplink.device, lab.lan_device)))
+        wires = [(stack.enter_context(wire), *addresses) for wire, *addresses in ways]
+        wall.up(allow=[{"service": [s for s in PROTOCOLS if s != name], "from": ["lan", "uplinks"]}])
+        for way in wires:
+            with wall.counted("input"):
+                sent = send_by(*way)
+            assert not peer.got(sent)
+        wall.up(allow=[{"service": [name], "from": ["lan", "uplinks"]}])
+        for way in wires:
+            peer.wait(send_by(*way))
 
 
 def opened_until_refused(lab, wall, there, source):

@@ -3,6 +3,8 @@
 // to packets, is shown in tests/kernel and tests/netns.
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "support/catch.h"
 #include "support/full_netfilter.h"
 
@@ -150,6 +152,16 @@ TEST_CASE(
     // Also where a set has no room for a source.
     CHECK(rules.find("goto drop_input") > rules.rfind("update @sources3_6"));
     CHECK(rules.find("goto drop_input") == rules.rfind("goto drop_input"));
+}
+
+TEST_CASE("protocols without ports are let in by their number") {
+    const auto rules = lines(netfilter_ruleset(full_netfilter()), "input");
+    for (const char* device : {"\"lan1\" }", "\"eth3\" }"}) {
+        for (const char* number : {"112", "50"}) {
+            CHECK(has(rules, fmt::format("{} meta l4proto {} accept", device, number)));
+        }
+    }
+    CHECK_FALSE(has(rules, "meta l4proto 89"));
 }
 
 TEST_CASE("a DHCP server's answer may come from any address, DHCPv6's to a link-local one") {

@@ -72,6 +72,9 @@ std::vector<NftPart> openings(const AllowConfig& allow) {
             parts.emplace_back(ToPorts{transport, std::move(ports)});
         }
     }
+    for (const uint8_t protocol : allow.protocols) {
+        parts.emplace_back(OfProtocol{protocol});
+    }
     return parts;
 }
 
