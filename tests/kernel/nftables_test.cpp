@@ -112,6 +112,8 @@ TEST_CASE("a table with everything loads, is the same, and any part of it makes 
     SECTION("ports") { other.firewall->config.allow[0].services[0].ports.last = 23; }
     SECTION("rate") { other.firewall->config.allow[0].rate->connections = 11; }
     SECTION("unit") { other.firewall->config.allow[1].rate->unit = ConnectionRate::Unit::minute; }
+    SECTION("protocol") { other.firewall->config.allow[2].protocols[0] = 89; }
+    SECTION("no protocol") { other.firewall->config.allow[2].protocols.pop_back(); }
     SECTION("origin") { other.firewall->config.allow[1].from.networks.pop_back(); }
     SECTION("log") { other.firewall->config.log = 1; }
     SECTION("prefix") { other.firewall->config.log_prefix = "other"; }

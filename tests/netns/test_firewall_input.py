@@ -10,9 +10,9 @@ from lab.dhcp import lease_from
 from lab.fast import Watch
 from lab.firewall import Firewall
 from lab.raw import (ICMP, IP, TCP, UDP, ICMPv6EchoReply, ICMPv6MLReport, ICMPv6ND_NS, ICMPv6ND_RA,
-                     IPv6, IPv6ExtHdrHopByHop, RouterAlert, ip, lan_wire, uplink_wire)
-from lab.reach import (OPEN, OUTSIDE, PATIENCE, REFUSED, SILENT, Listener, payload, pings, send, tcp,
-                       udp)
+                     IPv6, IPv6ExtHdrHopByHop, RouterAlert, group_mac, ip, lan_wire, uplink_wire)
+from lab.reach import (OPEN, OUTSIDE, PATIENCE, REFUSED, SILENT, Listener, ProtocolListener, payload,
+                       pings, send, tcp, udp)
 from lab.servers import CLOSED, WHO
 
 LAB = {"hosts": 2, "uplinks": 2}
@@ -179,17 +179,83 @@ def test_rate_of_one_source(shared_lab, wall, family):
     there = shared_lab.uplinks[1].address(family)
     wall.up(allow=ssh(rate="6/hour", **{"from": ["lan", "uplinks"]}))
     with Listener(shared_lab.gateway, SSH):
-        opened = 0
-        with wall.counted("input"):
-            while tcp(shared_lab.internet, there, SSH, OUTSIDE[family], PATIENCE) == OPEN:
-                opened += 1
-                assert opened <= 20, "never refused"
-        assert opened >= 5
+        assert opened_until_refused(shared_lab, wall, there, OUTSIDE[family]) >= 5
         assert tcp(shared_lab.internet, there, SSH, ELSEWHERE[family]) == OPEN
         for _ in range(25):
             assert tcp(shared_lab.hosts[0], LAN_ADDRESS[family], SSH) == OPEN
         assert tcp(shared_lab.internet, shared_lab.uplinks[0].address(family), SSH, OUTSIDE[family],
                    PATIENCE) == SILENT, "by whatever uplink"
+
+
+# Protocols without ports: their numbers, and the groups that they are sent to.
+PROTOCOLS = {"ah": (51, {}), "esp": (50, {}), "gre": (47, {}), "igmp": (2, {}),
+             "ospf": (89, {4: "224.0.0.5", 6: "ff02::5"}), "vrrp": (112, {4: "224.0.0.18", 6: "ff02::12"})}
+# What conntrack wants to see: AH that leads to a protocol without ports, GRE of version 0.
+HEADS = {"ah": bytes.fromhex("fd04") + bytes(22), "gre": bytes(4)}
+
+
+@pytest.mark.parametrize(("family", "name"), [
+    (family, name) for name in PROTOCOLS for family in (4, 6) if (family, name) != (6, "igmp")])
+def test_protocols_without_ports(shared_lab, wall, family, name):
+    """From the neighbour at an uplink and from the LAN, to the gateway or to their group."""
+    lab, uplink, host = shared_lab, shared_lab.uplinks[0], shared_lab.hosts[0]
+    number, groups = PROTOCOLS[name]
+    group = groups.get(family)
+    router = {4: uplink.router4, 6: link_local(uplink.router, "customer")}[family]
+    ways = [(uplink_wire(lab, uplink), router, uplink.address(family))]
+    if name != "igmp":  # which the LAN may always send
+        source = {4: host.address4, 6: link_local(host, "eth0")}[family]
+        ways.append((lan_wire(lab), source, LAN_ADDRESS[family]))
+
+    def send_by(wire, source, there):
+        sent = HEADS.get(name, b"") + payload()
+        header = {4: {"proto": number}, 6: {"nh": number}}[family]
+        wire.send(ip(source, group or there, **header) / sent, group and group_mac(group))
+        return sent
+
+    with contextlib.ExitStack() as stack:
+        peer = stack.enter_context(ProtocolListener(lab.gateway, family, number, group,
+                                                    (uplink.device, lab.lan_device)))
+        wires = [(stack.enter_context(wire), *addresses) for wire, *addresses in ways]
+        wall.up(allow=[{"service": [s for s in PROTOCOLS if s != name], "from": ["lan", "uplinks"]}])
+        for way in wires:
+            with wall.counted("input"):
+                sent = send_by(*way)
+            assert not peer.got(sent)
+        wall.up(allow=[{"service": [name], "from": ["lan", "uplinks"]}])
+        for way in wires:
+            peer.wait(send_by(*way))
+
+
+def opened_until_refused(lab, wall, there, source):
+    """How many connections."""
+    opened = 0
+    with wall.counted("input"):
+        while tcp(lab.internet, there, SSH, source, PATIENCE) == OPEN:
+            opened += 1
+            assert opened <= 20, "never refused"
+    return opened
+
+
+@FAMILIES
+@pytest.mark.parametrize("second", ["6/hour", None])
+def test_what_is_over_one_limit_another_entry_may_let_in(shared_lab, wall, family, second):
+    """What is within a second limit, or has none, wherever it stands; nothing else."""
+    there = shared_lab.uplinks[0].address(family)
+    lan = {4: "192.168.0.0/24", 6: "2001:db8:a::/64"}[family]
+    entries = ssh(rate="6/hour", **{"from": ["uplinks", lan]})
+    entries += ssh(**{"from": list(NETWORKS.values())}, **({"rate": second} if second else {}))
+    wall.up(allow=entries + ssh())
+    with Listener(shared_lab.gateway, SSH):
+        assert 5 <= opened_until_refused(shared_lab, wall, there, OUTSIDE[family]) < 10
+        unlimited = [(shared_lab.hosts[0], None)]
+        if second:
+            assert opened_until_refused(shared_lab, wall, there, ELSEWHERE[family]) >= 10
+        else:
+            unlimited.append((shared_lab.internet, ELSEWHERE[family]))
+        for space, source in unlimited:
+            for _ in range(25):
+                assert tcp(space, there, SSH, source, PATIENCE) == OPEN
 
 
 def test_packets_of_one_connection_are_not_limited(shared_lab, wall):
@@ -233,17 +299,32 @@ def test_dhcp_not_from_outside(shared_lab, wall, family):
         assert not server.got(asked)
 
 
-@FAMILIES
-def test_answers_of_the_providers_dhcp_server(shared_lab, wall, family):
+DHCP_CLIENT_PORTS = {4: 68, 6: 546}
+
+
+@pytest.mark.parametrize(("family", "source"), [
+    (4, None), (6, None), (6, OUTSIDE[6]), (6, "fd00:77::1")], ids=str)
+def test_answers_of_the_providers_dhcp_server(shared_lab, wall, family, source):
     """They are nobody's connection: the question went to a broadcast or multicast address."""
     wall.up()
-    port, from_port = {4: (68, 67), 6: (546, 547)}[family]
-    uplink, answer = shared_lab.uplinks[0], payload()
-    source = {4: uplink.router4, 6: link_local(uplink.router, "customer")}[family]
+    port, uplink, answer = DHCP_CLIENT_PORTS[family], shared_lab.uplinks[0], payload()
+    source = source or {4: uplink.router4, 6: link_local(uplink.router, "customer")}[family]
     there = {4: uplink.address4, 6: link_local(shared_lab.gateway, uplink.device)}[family]
     with Listener(shared_lab.gateway, port) as client, uplink_wire(shared_lab, uplink) as wire:
-        wire.send(ip(source, there) / UDP(sport=from_port, dport=port) / answer)
+        wire.send(ip(source, there) / UDP(sport=DHCP_PORTS[family], dport=port) / answer)
         assert client.wait(answer).startswith(source)
+
+
+@pytest.mark.parametrize(("family", "from_port"), [(4, 1067), (6, DHCP_PORTS[6])])
+def test_what_is_no_answer_of_a_dhcp_server(shared_lab, wall, family, from_port):
+    """DHCP comes from the server's port; DHCPv6 comes to the link-local address that has asked."""
+    wall.up()
+    port, uplink, sent = DHCP_CLIENT_PORTS[family], shared_lab.uplinks[0], payload()
+    source = {4: uplink.router4, 6: OUTSIDE[6]}[family]
+    with Listener(shared_lab.gateway, port) as client, uplink_wire(shared_lab, uplink) as wire:
+        with wall.counted("input"):
+            wire.send(ip(source, uplink.address(family)) / UDP(sport=from_port, dport=port) / sent)
+        assert not client.got(sent)
 
 
 def link_local(space, device):

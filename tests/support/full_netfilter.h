@@ -13,13 +13,14 @@ inline FirewallState full_firewall() {
     auto& config = firewall.config;
     config.ping = {
         .lan = true, .uplinks = true, .networks = {net("198.51.100.0/24"), net("2001:db8:7::/48")}};
-    config.allow = {{{{Transport::tcp, {22, 22}}},
-                     {.lan = true, .uplinks = true, .networks = {}},
-                     ConnectionRate{10, ConnectionRate::Unit::minute}},
-                    {{{Transport::tcp, {5000, 5010}}, {Transport::udp, {5005, 65535}}},
-                     {.networks = {net("203.0.113.0/24"), net("2001:db8:8::/48")}},
-                     ConnectionRate{3, ConnectionRate::Unit::hour}},
-                    {{{Transport::udp, {123, 123}}}, {.lan = true}, std::nullopt}};
+    config.allow = {
+        {{{Transport::tcp, {22, 22}}},
+         {.lan = true, .uplinks = true, .networks = {}},
+         ConnectionRate{10, ConnectionRate::Unit::minute}},
+        {{{Transport::tcp, {5000, 5010}}, {Transport::udp, {5005, 65535}}},
+         {.networks = {net("203.0.113.0/24"), net("2001:db8:8::/48")}},
+         ConnectionRate{3, ConnectionRate::Unit::hour}},
+        {{{Transport::udp, {123, 123}}}, {.lan = true, .uplinks = true}, std::nullopt, {112, 50}}};
     config.dns_servers = {IpAddress::parse("200.202.93.75").value(),
                           IpAddress::parse("2001:db8::53").value()};
     config.log = 31;

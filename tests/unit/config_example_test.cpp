@@ -209,6 +209,11 @@ TEST_CASE("config example: the manual page has every service and helper") {
         INFO(entry);
         CHECK(page.find(entry) != std::string::npos);
     }
+    for (const IpProtocol& protocol : known_protocols) {
+        INFO(protocol.name);
+        CHECK(page.find(fmt::format("\n.It Cm {}\nIP protocol {}\n", protocol.name,
+                                    protocol.number)) != std::string::npos);
+    }
     for (const TrackingHelper& helper : tracking_helpers) {
         INFO(helper.key);
         const size_t entry = page.find(fmt::format("\n.It Ic {} No = ", helper.key));

@@ -205,6 +205,19 @@ TEST_CASE("config firewall check: a rate limits somebody") {
     });
 }
 
+TEST_CASE("config firewall check: what has no ports has no rate") {
+    const std::string said =
+        "14:8: rate: expected services with ports, because a rate is of connections "
+        "of TCP and UDP, found ";
+    check_found({
+        {plain + allow("\"esp\"", "\"uplinks\""), {}},
+        {plain + allow("\"esp\"", "\"uplinks\"") + "rate = \"1/second\"\n", {said + "\"esp\""}},
+        {plain + allow("\"ssh\", \"vrrp\"", "\"203.0.113.0/24\"") + "rate = \"1/second\"\n",
+         {said + "\"vrrp\""}},
+        {with_networks + port_80() + allow("\"esp\", \"gre\"", "\"uplinks\""), {}},
+    });
+}
+
 TEST_CASE("config firewall check: expected sources are not the LAN's") {
     const std::string text =
         "[firewall]\nexpected_sources = [\"10.0.0.0/8\", \"192.168.0.0/16\"]\n";

@@ -155,12 +155,26 @@ TEST_CASE("config firewall: services are names or ports, each once") {
         allow("service = [\"dns\", \"ssh\", \"50-60/udp\", \"22/tcp\", \"22/udp\"]\n",
               {"7:26: service: expected each only once, found \"50-60/udp\" beside \"dns\"",
                "7:39: service: expected each only once, found \"22/tcp\" beside \"ssh\""}),
+        allow("service = [\"vrrp\", \"ssh\", \"esp\", \"vrrp\"]\n",
+              {"7:34: service: expected each only once, found \"vrrp\" beside \"vrrp\""}),
+        allow("service = [\"vrpp\", \"112\", 112, \"esp/ip\"]\n",
+              {"7:12: " + service_rule + "found \"vrpp\", did you mean \"vrrp\"?",
+               "7:20: " + service_rule + "found \"112\"", "7:27: " + service_rule + "found 112",
+               "7:32: " + service_rule + "found \"esp/ip\""}),
     });
     const auto unknown = parse_errors(least + "[[firewall.allow]]\nservice = [\"gopher-hole\"]\n");
     REQUIRE(unknown.size() == 1);
     CHECK(unknown[0].starts_with("7:12: " + service_rule +
-                                 "found \"gopher-hole\", which is none of the names dhcp, "));
+                                 "found \"gopher-hole\", which is none of the names ah, dhcp, "));
     CHECK(unknown[0].ends_with(", wireguard"));
+}
+
+TEST_CASE("config firewall: protocols without ports stand among the services") {
+    const AllowConfig mixed =
+        read_allow("service = [\"vrrp\", \"ssh\", \"ah\", \"esp\", \"gre\", \"igmp\", \"ospf\"]\n");
+    CHECK(mixed.protocols == std::vector<uint8_t>{112, 51, 50, 47, 2, 89});
+    CHECK(mixed.services == std::vector<ServicePorts>{{Transport::tcp, {22, 22}}});
+    CHECK(read_allow("service = [\"ospf\"]\n").services.empty());
 }
 
 TEST_CASE("config firewall: rates") {

@@ -139,6 +139,7 @@ TEST_CASE("config forward: mistakes in the other keys") {
                 {"9:8: " + name_rule + "found \"" + std::string(61, 'n') + "\""}),
         forward(needed + "name = \"" + std::string(60, 'n') + "\"\n", {}),
         forward(needed + "protocol = \"sctp\"\n", {"9:12: " + protocol_rule + "found \"sctp\""}),
+        forward(needed + "protocol = \"gre\"\n", {"9:12: " + protocol_rule + "found \"gre\""}),
         forward(needed + "protocol = 6\n", {"9:12: " + protocol_rule + "found 6"}),
         forward(needed + "protocol = []\n",
                 {"9:12: protocol: expected an array of one or more, each \"tcp\" or \"udp\", found "

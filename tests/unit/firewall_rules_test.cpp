@@ -3,6 +3,8 @@
 // to packets, is shown in tests/kernel and tests/netns.
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "support/catch.h"
 #include "support/full_netfilter.h"
 
@@ -123,17 +125,54 @@ TEST_CASE("the LAN's and our own addresses are looked at before open connections
     CHECK(rules.find("@spoofed4 goto") > open);
 }
 
-TEST_CASE("who is not within a limit is refused, and the LAN has none") {
+TEST_CASE("who is outside has a limit, and the LAN has none") {
     const auto rules = lines(netfilter_ruleset(full_netfilter()), "input");
     CHECK(has(rules, "iifname { \"eth0\", \"lan1\" } tcp dport 22 accept"));
-    const size_t within = rules.find("tcp dport 22 update @sources0_4 { ip saddr limit rate "
-                                     "10/minute burst 5 packets } accept");
-    REQUIRE(within != std::string::npos);
-    // Also where the set has no room: no rule behind accepts.
-    CHECK(within < rules.find("\"eth3\" } tcp dport 22 goto drop_input"));
+    CHECK(has(rules, "\"eth3\" } tcp dport 22 update @sources0_4 { ip saddr limit rate 10/minute "
+                     "burst 5 packets } accept"));
     CHECK_FALSE(has(rules, "\"eth3\" } tcp dport 22 accept"));
     CHECK(has(rules, "ip6 saddr 2001:db8:8::/48 udp dport 5005-65535 update @sources1_6"));
     CHECK_FALSE(has(rules, "ip6 saddr 2001:db8:8::/48 udp dport 5005-65535 update @sources1_4"));
+}
+
+TEST_CASE(
+    "what has no limit passes before anything is counted, and nothing is refused before the end") {
+    auto state = full_netfilter();
+    const std::vector<ServicePorts> ssh{{Transport::tcp, {22, 22}}};
+    const ConnectionRate rate{3, ConnectionRate::Unit::minute};
+    state.firewall->config.allow = {{ssh, {.uplinks = true}, rate},
+                                    {ssh, {.networks = {net("198.51.100.7/32")}}, std::nullopt},
+                                    {ssh, {.networks = {net("192.0.2.0/24")}}, rate},
+                                    {ssh, {.lan = true, .uplinks = true}, rate}};
+    const auto rules = lines(netfilter_ruleset(state), "input");
+    const size_t counted = rules.find("update @sources0_4");
+    REQUIRE(counted != std::string::npos);
+    CHECK(rules.find("ip saddr 198.51.100.7/32 tcp dport 22 accept") < counted);
+    CHECK(rules.find("iifname { \"eth0\", \"lan1\" } tcp dport 22 accept") < counted);
+    // Also where a set has no room for a source.
+    CHECK(rules.find("goto drop_input") > rules.rfind("update @sources3_6"));
+    CHECK(rules.find("goto drop_input") == rules.rfind("goto drop_input"));
+}
+
+TEST_CASE("protocols without ports are let in by their number") {
+    const auto rules = lines(netfilter_ruleset(full_netfilter()), "input");
+    for (const char* device : {"\"lan1\" }", "\"eth3\" }"}) {
+        for (const char* number : {"112", "50"}) {
+            CHECK(has(rules, fmt::format("{} meta l4proto {} accept", device, number)));
+        }
+    }
+    CHECK_FALSE(has(rules, "meta l4proto 89"));
+}
+
+TEST_CASE("a DHCP server's answer may come from any address, DHCPv6's to a link-local one") {
+    const auto ruleset = netfilter_ruleset(full_netfilter());
+    for (const char* chain : {"sources", "input"}) {
+        const auto rules = lines(ruleset, chain);
+        CHECK(has(rules, "\"eth3\" } meta nfproto ipv4 udp sport 67 udp dport 68 accept"));
+        CHECK(has(rules, "\"eth3\" } ip6 daddr fe80::/10 udp dport 546 accept"));
+    }
+    const auto sources = lines(ruleset, "sources");
+    CHECK(sources.find("dport 546 accept") < sources.find("@spoofed6 goto"));
 }
 
 TEST_CASE("without servers the LAN asks whom it likes; without ours it does not ask us") {

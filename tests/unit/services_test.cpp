@@ -39,6 +39,21 @@ TEST_CASE("services: what a name stands for") {
     }
 }
 
+TEST_CASE("services: protocols without ports have names of their own") {
+    CHECK(std::ranges::is_sorted(known_protocols, std::ranges::less{}, &IpProtocol::name));
+    for (const IpProtocol& protocol : known_protocols) {
+        INFO(protocol.name);
+        REQUIRE(find_protocol(protocol.name) != nullptr);
+        CHECK(find_protocol(protocol.name)->number == protocol.number);
+        CHECK(protocol_name(protocol.number) == protocol.name);
+        CHECK(find_service(protocol.name) == nullptr);
+    }
+    CHECK(find_protocol("vrrp")->number == 112);
+    for (const auto name : {"", "tcp", "icmp", "112", "VRRP"}) {
+        CHECK(find_protocol(name) == nullptr);
+    }
+}
+
 TEST_CASE("services: spellings of ports") {
     CHECK(parse_ports("1") == PortRange{1, 1});
     CHECK(parse_ports("8000-8010") == PortRange{8000, 8010});

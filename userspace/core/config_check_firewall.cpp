@@ -132,12 +132,24 @@ void check_services(const Config& config, Findings& findings, auto&& open) {
     }
 }
 
+void check_rate(const AllowConfig& allow, const std::string& path, Findings& findings) {
+    if (!allow.from.uplinks && allow.from.networks.empty()) {
+        findings.report(path,
+                        "rate: expected a service for others than the LAN, which has no limit, "
+                        "found one for the LAN alone");
+    }
+    if (!allow.protocols.empty()) {
+        findings.report(path,
+                        "rate: expected services with ports, because a rate is of connections of "
+                        "TCP and UDP, found {:?}",
+                        protocol_name(allow.protocols.front()));
+    }
+}
+
 void check_rates(const std::vector<AllowConfig>& allow, Findings& findings) {
     for (size_t i = 0; i < allow.size(); ++i) {
-        if (allow[i].rate && !allow[i].from.uplinks && allow[i].from.networks.empty()) {
-            findings.report(fmt::format("firewall.allow[{}].rate", i),
-                            "rate: expected a service for others than the LAN, which has no limit, "
-                            "found one for the LAN alone");
+        if (allow[i].rate) {
+            check_rate(allow[i], fmt::format("firewall.allow[{}].rate", i), findings);
         }
     }
 }

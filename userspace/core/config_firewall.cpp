@@ -18,12 +18,17 @@ ValueKind<Prefix> network_apart() {
 // --- [firewall] -----------------------------------------------------------------------------------
 
 void read_allow(TableReader& table, AllowConfig& allow) {
-    std::vector<std::vector<ServicePorts>> services;
+    std::vector<AllowedService> services;
     if (!table.list("service", services, each_once(service(), overlap_any))) {
         table.missing("service", "an array of services");
     }
-    for (const auto& ports : services) {
-        allow.services.insert(allow.services.end(), ports.begin(), ports.end());
+    for (const AllowedService& named : services) {
+        if (const auto* protocol = std::get_if<uint8_t>(&named)) {
+            allow.protocols.push_back(*protocol);
+        } else {
+            const auto& ports = std::get<std::vector<ServicePorts>>(named);
+            allow.services.insert(allow.services.end(), ports.begin(), ports.end());
+        }
     }
     std::vector<Origin> from;
     if (table.list("from", from, each_once(origin(), same_origin))) {

@@ -42,6 +42,10 @@ std::vector<std::string> service_names() {
     for (const Service& service : known_services()) {
         names.emplace_back(service.name);
     }
+    for (const IpProtocol& protocol : known_protocols) {
+        names.emplace_back(protocol.name);
+    }
+    std::ranges::sort(names);
     return names;
 }
 
@@ -50,10 +54,13 @@ bool is_like_ports(std::string_view text) {
     return text.find_first_of("0123456789") == 0 || text.find('/') != std::string_view::npos;
 }
 
-Parsed<std::vector<ServicePorts>> parse_service(const toml::node& node) {
+Parsed<AllowedService> parse_service(const toml::node& node) {
     const auto text = plain_text(node).value_or("");
     if (const Service* known = find_service(text)) {
         return known->ports;
+    }
+    if (const IpProtocol* protocol = find_protocol(text)) {
+        return protocol->number;
     }
     if (const auto ports = parse_service_ports(text)) {
         return std::vector{*ports};
@@ -139,13 +146,16 @@ ValueKind<T> text_kind(std::string_view expected, std::optional<T> (*parse)(std:
 
 } // namespace
 
-ValueKind<std::vector<ServicePorts>> service() {
-    return {std::string(service_rule), parse_service};
-}
+ValueKind<AllowedService> service() { return {std::string(service_rule), parse_service}; }
 
-bool overlap_any(const std::vector<ServicePorts>& a, const std::vector<ServicePorts>& b) {
-    return std::ranges::any_of(a, [&](const ServicePorts& one) {
-        return std::ranges::any_of(b,
+bool overlap_any(const AllowedService& a, const AllowedService& b) {
+    const auto* const ports = std::get_if<std::vector<ServicePorts>>(&a);
+    const auto* const others = std::get_if<std::vector<ServicePorts>>(&b);
+    if (ports == nullptr || others == nullptr) {
+        return a == b;
+    }
+    return std::ranges::any_of(*ports, [&](const ServicePorts& one) {
+        return std::ranges::any_of(*others,
                                    [&](const ServicePorts& other) { return overlap(one, other); });
     });
 }

@@ -8,10 +8,10 @@
 
 namespace linkbal {
 
-// A name of core/services.h, "PORT/tcp" or "FIRST-LAST/udp".
-[[nodiscard]] ValueKind<std::vector<ServicePorts>> service();
-[[nodiscard]] bool overlap_any(const std::vector<ServicePorts>& a,
-                               const std::vector<ServicePorts>& b);
+// A name of core/services.h, "PORT/tcp" or "FIRST-LAST/udp": ports, or the number of a protocol.
+using AllowedService = std::variant<std::vector<ServicePorts>, uint8_t>;
+[[nodiscard]] ValueKind<AllowedService> service();
+[[nodiscard]] bool overlap_any(const AllowedService& a, const AllowedService& b);
 
 // "lan", "uplinks" or a network.
 enum class OriginWord : uint8_t { lan, uplinks };

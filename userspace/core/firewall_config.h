@@ -49,6 +49,7 @@ struct AllowConfig {
     std::vector<ServicePorts> services; // of every name in the file, in order
     Origins from{.lan = true};
     std::optional<ConnectionRate> rate; // of what comes from outside the LAN
+    std::vector<uint8_t> protocols{};   // of IP, without ports: their numbers
     bool operator==(const AllowConfig&) const = default;
 };
 

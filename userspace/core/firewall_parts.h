@@ -13,7 +13,7 @@
 namespace linkbal {
 
 inline constexpr std::string_view lan_set = "lan";
-inline constexpr uint16_t dhcp_client_port = 68;
+inline constexpr uint16_t dhcp_server_port = 67;
 
 // What a kind of packets that are dropped is called.
 struct DropReason {
@@ -43,6 +43,10 @@ inline std::string name_of(std::string_view set, Family family) {
 // A set for each family.
 void append_prefixes(NftRuleset& ruleset, std::string_view name,
                      const std::vector<Prefix>& networks);
+
+// To the gateway as a DHCP client, from whatever address. A request that was sent to everybody opens no
+// connection that its answers could be of.
+std::vector<NftPart> dhcp_answer(Family family);
 
 // iifname { uplinks }, those that have only open connections left included.
 NftPart from_uplinks(const NetfilterState& state);

@@ -18,8 +18,6 @@ constexpr int32_t filter_priority = 0;
 constexpr auto dns_set = "dns";
 
 constexpr uint16_t dns_port = 53;
-constexpr uint16_t dhcp_server_port = 67;
-constexpr uint16_t dhcpv6_client_port = 546;
 constexpr uint16_t dhcpv6_server_port = 547;
 constexpr uint8_t igmp = 2;
 constexpr uint8_t echo_request_4 = 8;
@@ -61,6 +59,25 @@ std::vector<PortRange> ports_of(const std::vector<ServicePorts>& services, Trans
     return joined;
 }
 
+void accept(NftChain& chain, std::vector<NftPart> what) {
+    what.emplace_back(Accept{});
+    chain.rules.push_back({std::move(what), ""});
+}
+
+// What an entry lets in, a part for each rule.
+std::vector<NftPart> openings(const AllowConfig& allow) {
+    std::vector<NftPart> parts;
+    for (const Transport transport : transports) {
+        if (auto ports = ports_of(allow.services, transport); !ports.empty()) {
+            parts.emplace_back(ToPorts{transport, std::move(ports)});
+        }
+    }
+    for (const uint8_t protocol : allow.protocols) {
+        parts.emplace_back(OfProtocol{protocol});
+    }
+    return parts;
+}
+
 class Firewall {
   public:
     Firewall(NftRuleset& ruleset, const NetfilterState& state)
@@ -72,11 +89,15 @@ class Firewall {
     void append_forward();
 
   private:
-    void append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
-                     const std::vector<WithinSourceLimit>& limits);
+    void append_from_lan(NftChain& chain, const Origins& from, const NftPart& what);
+    void append_from_outside(NftChain& chain, const Origins& from, const NftPart& what);
+    void append_within(NftChain& chain, const Origins& from, const NftPart& what,
+                       const WithinSourceLimit& limit);
     void append_lan_services(NftChain& chain);
+    void append_dhcp_answers(NftChain& chain);
     void append_ping(NftChain& chain);
     void append_allowed(NftChain& chain);
+    void append_rated(NftChain& chain, const AllowConfig& allow, std::string_view sources);
     void append_dns(NftChain& chain);
     [[nodiscard]] NftPart by_uplink() const { return from_uplinks(state_); }
     [[nodiscard]] NftPart by_lan() const { return OnDevices{Direction::in, state_.lan_devices}; }
@@ -114,10 +135,9 @@ void Firewall::append_drops() {
 // DHCP and, where it is ours, DNS.
 void Firewall::append_lan_services(NftChain& chain) {
     const auto open = [&](std::initializer_list<NftPart> what) {
-        NftRule rule{{by_lan()}, ""};
-        rule.parts.insert(rule.parts.end(), what);
-        rule.parts.emplace_back(Accept{});
-        chain.rules.push_back(std::move(rule));
+        std::vector<NftPart> parts{by_lan()};
+        parts.insert(parts.end(), what);
+        accept(chain, std::move(parts));
     };
     open({OfFamily{Family::ipv4}, udp_port(dhcp_server_port)});
     open({OfFamily{Family::ipv6}, udp_port(dhcpv6_server_port)});
@@ -128,59 +148,77 @@ void Firewall::append_lan_services(NftChain& chain) {
     open({OfProtocol{igmp}});
 }
 
-// Rules that accept `what` from there. What is not from the LAN must be within its limit, if there are
-// any: where no room is left to count a source, it is refused as well.
-void Firewall::append_from(NftChain& chain, const Origins& from, const std::vector<NftPart>& what,
-                           const std::vector<WithinSourceLimit>& limits) {
-    const auto rule = [&](std::vector<NftPart> parts, std::initializer_list<NftPart> end) {
-        parts.insert(parts.end(), what.begin(), what.end());
-        parts.insert(parts.end(), end);
-        chain.rules.push_back({std::move(parts), ""});
-    };
-    if (from.lan) {
-        rule({by_lan()}, {Accept{}});
+void Firewall::append_dhcp_answers(NftChain& chain) {
+    for (const Family family : families) {
+        auto answer = dhcp_answer(family);
+        answer.insert(answer.begin(), by_uplink());
+        accept(chain, std::move(answer));
     }
-    const auto from_outside = [&](const NftPart& where, const auto& within) {
-        for (const auto& limit : within) {
-            rule({where}, {limit, Accept{}});
-        }
-        rule({where}, {within.empty() ? NftPart(Accept{}) : NftPart(refuse(input))});
-    };
+}
+
+void Firewall::append_from_lan(NftChain& chain, const Origins& from, const NftPart& what) {
+    if (from.lan) {
+        accept(chain, {by_lan(), what});
+    }
+}
+
+void Firewall::append_from_outside(NftChain& chain, const Origins& from, const NftPart& what) {
     if (from.uplinks) {
-        from_outside(by_uplink(), limits);
+        accept(chain, {by_uplink(), what});
     }
     for (const auto& network : from.networks) {
-        auto own = limits;
-        std::erase_if(own, [&](const auto& limit) { return limit.family != network.family(); });
-        from_outside(FromNetwork{network}, own);
+        accept(chain, {FromNetwork{network}, what});
+    }
+}
+
+void Firewall::append_within(NftChain& chain, const Origins& from, const NftPart& what,
+                             const WithinSourceLimit& limit) {
+    if (from.uplinks) {
+        accept(chain, {by_uplink(), what, limit});
+    }
+    for (const auto& network : of_family(from.networks, limit.family)) {
+        accept(chain, {FromNetwork{network}, what, limit});
     }
 }
 
 void Firewall::append_ping(NftChain& chain) {
     for (const Family family : families) {
         const uint8_t type = family == Family::ipv4 ? echo_request_4 : echo_request_6;
+        const OfIcmpTypes what{family, {type}};
         Origins from = firewall_.config.ping;
         from.networks = of_family(from.networks, family);
-        append_from(chain, from, {OfIcmpTypes{family, {type}}}, {});
+        append_from_lan(chain, from, what);
+        append_from_outside(chain, from, what);
     }
 }
 
-// A set of sources for each entry that has a rate, so that one of them does not use up another's.
+// What is let in without a limit is not counted. None of the rules refuses: what is over the limit of
+// one entry may be let in by another, and is refused at the end of the chain otherwise, as is a source
+// that a full set has no room to count.
 void Firewall::append_allowed(NftChain& chain) {
-    for (size_t i = 0; i < firewall_.config.allow.size(); ++i) {
-        const AllowConfig& allow = firewall_.config.allow[i];
-        std::vector<WithinSourceLimit> limits;
-        for (const Family family : families) {
-            if (allow.rate) {
-                const auto name = name_of(fmt::format("sources{}_", i), family);
-                ruleset_.sets.emplace_back(SourceSet{name, family, memory_of(*allow.rate)});
-                limits.push_back({name, family, *allow.rate});
+    const auto& entries = firewall_.config.allow;
+    for (const AllowConfig& allow : entries) {
+        for (const NftPart& what : openings(allow)) {
+            append_from_lan(chain, allow.from, what);
+            if (!allow.rate) {
+                append_from_outside(chain, allow.from, what);
             }
         }
-        for (const Transport transport : transports) {
-            if (const auto ports = ports_of(allow.services, transport); !ports.empty()) {
-                append_from(chain, allow.from, {ToPorts{transport, ports}}, limits);
-            }
+    }
+    for (size_t i = 0; i < entries.size(); ++i) {
+        if (entries[i].rate) {
+            append_rated(chain, entries[i], fmt::format("sources{}_", i));
+        }
+    }
+}
+
+// Sources of its own, so that one entry does not use up another's limit.
+void Firewall::append_rated(NftChain& chain, const AllowConfig& allow, std::string_view sources) {
+    for (const Family family : families) {
+        const WithinSourceLimit limit{name_of(sources, family), family, *allow.rate};
+        ruleset_.sets.emplace_back(SourceSet{limit.set, family, memory_of(limit.rate)});
+        for (const NftPart& what : openings(allow)) {
+            append_within(chain, allow.from, what, limit);
         }
     }
 }
@@ -196,10 +234,7 @@ void Firewall::append_input() {
     add({WithMark{state_.mark_mask, fragment_mark(state_)}, refuse(in_pieces)});
     add({OfIcmpTypes{Family::ipv6, necessary_icmpv6}, Accept{}});
     append_lan_services(chain);
-    // Answers to a request that was sent to everybody are not those of a connection.
-    add({by_uplink(), OfFamily{Family::ipv4}, udp_port(dhcp_client_port), Accept{}});
-    add({by_uplink(), FromNetwork{*Prefix::parse("fe80::/10")}, udp_port(dhcpv6_client_port),
-         Accept{}});
+    append_dhcp_answers(chain);
     append_ping(chain);
     append_allowed(chain);
     add({refuse(input)});

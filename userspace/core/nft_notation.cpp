@@ -126,10 +126,10 @@ struct Matches {
         return part.family == Family::ipv4 ? "ip frag-off & 0x3fff != 0" : "exthdr frag exists";
     }
     std::string operator()(const FromNetwork& part) const {
-        const Family family = part.network.family();
-        return part.network.is_default() // nft has no word for an address of any value
-                   ? (*this)(OfFamily{family})
-                   : fmt::format("{} saddr {}", ip_word(family), part.network.str());
+        return within(AddressField::source, part.network);
+    }
+    std::string operator()(const ToNetwork& part) const {
+        return within(AddressField::destination, part.network);
     }
     std::string operator()(const InSet& part) const {
         return fmt::format("{} {} {}@{}", ip_word(part.family), address_word(part.field),
@@ -140,6 +140,10 @@ struct Matches {
     }
     std::string operator()(const ToPorts& part) const {
         return fmt::format("{} dport {}", nft_word(part.transport), any_of(part.ports, range));
+    }
+    std::string operator()(const BetweenPorts& part) const {
+        return fmt::format("{0} sport {1} {0} dport {2}", nft_word(part.transport), part.source,
+                           part.destination);
     }
     std::string operator()(const OfIcmpTypes& part) const {
         const auto number = [](uint8_t type) { return fmt::format("{}", type); };
@@ -160,6 +164,14 @@ struct Matches {
             part.family == Family::ipv4 ? "ip saddr" : "ip6 saddr & ffff:ffff:ffff:ffff::";
         return fmt::format("update @{} {{ {} limit rate {}/{} burst {} packets }}", part.set,
                            source, part.rate.connections, unit_word(part.rate.unit), limit_burst);
+    }
+
+  private:
+    [[nodiscard]] std::string within(AddressField field, const Prefix& network) const {
+        const Family family = network.family();
+        return network.is_default() // nft has no word for an address of any value
+                   ? (*this)(OfFamily{family})
+                   : fmt::format("{} {} {}", ip_word(family), address_word(field), network.str());
     }
 };
 

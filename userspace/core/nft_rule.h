@@ -103,6 +103,9 @@ struct IsFragment { // ip frag-off & 0x3fff != 0; exthdr frag exists
 struct FromNetwork { // ip saddr 192.0.2.0/24; the whole of a family is the family
     Prefix network = Prefix::any(Family::ipv4);
 };
+struct ToNetwork { // ip daddr 192.0.2.0/24; the whole of a family is the family
+    Prefix network = Prefix::any(Family::ipv4);
+};
 struct InSet { // ip saddr @set, ip daddr != @set
     AddressField field = AddressField::source;
     Family family = Family::ipv4;
@@ -115,6 +118,11 @@ struct IsLocal { // fib saddr type local
 struct ToPorts { // tcp dport 22, udp dport { 53, 8000-8010 }
     Transport transport = Transport::tcp;
     std::vector<PortRange> ports; // sorted, disjoint
+};
+struct BetweenPorts { // udp sport 67 udp dport 68
+    Transport transport = Transport::tcp;
+    uint16_t source = 0;
+    uint16_t destination = 0;
 };
 struct OfIcmpTypes { // icmp type 8, icmpv6 type { 133, 134 }
     Family family = Family::ipv4;
@@ -176,10 +184,10 @@ struct RejectNet {}; // reject with icmpx admin-prohibited
 
 using NftPart =
     std::variant<DispatchByMark, DispatchByDevice, OnDevices, OfFamily, OfProtocol, OfState,
-                 WithDestinationMapped, WithMark, IsFragment, FromNetwork, InSet, IsLocal, ToPorts,
-                 OfIcmpTypes, WithTcpFlags, OfDeadConnection, WithinSourceLimit, SetMark, SaveMark,
-                 Count, Log, ClampMss, AssignHelper, Accept, Drop, GoTo, Masquerade, MapDestination,
-                 ResetTcp, RejectNet>;
+                 WithDestinationMapped, WithMark, IsFragment, FromNetwork, ToNetwork, InSet,
+                 IsLocal, ToPorts, BetweenPorts, OfIcmpTypes, WithTcpFlags, OfDeadConnection,
+                 WithinSourceLimit, SetMark, SaveMark, Count, Log, ClampMss, AssignHelper, Accept,
+                 Drop, GoTo, Masquerade, MapDestination, ResetTcp, RejectNet>;
 
 // --- rules, chains, tables --------------------------------------------------------------------
 

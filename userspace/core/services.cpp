@@ -65,6 +65,16 @@ const Service* find_service(std::string_view name) {
     return found != services.end() && found->name == name ? &*found : nullptr;
 }
 
+const IpProtocol* find_protocol(std::string_view name) {
+    const auto* const found = std::ranges::find(known_protocols, name, &IpProtocol::name);
+    return found != known_protocols.end() ? found : nullptr;
+}
+
+std::string_view protocol_name(uint8_t number) {
+    const auto* const found = std::ranges::find(known_protocols, number, &IpProtocol::number);
+    return found != known_protocols.end() ? found->name : "";
+}
+
 std::string_view transport_name(Transport transport) {
     return transport == Transport::tcp ? "tcp" : "udp";
 }

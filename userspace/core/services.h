@@ -2,6 +2,8 @@
 // Names of services that a gateway has or forwards, and how ports are written.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +23,19 @@ struct Service {
 // are of another age.
 [[nodiscard]] std::span<const Service> known_services();
 [[nodiscard]] const Service* find_service(std::string_view name);
+
+// Services that are a protocol of IP by themselves, without ports.
+struct IpProtocol {
+    std::string_view name;
+    uint8_t number = 0;
+};
+inline constexpr std::array known_protocols{
+    IpProtocol{"ah", 51},  IpProtocol{"esp", 50},  IpProtocol{"gre", 47},
+    IpProtocol{"igmp", 2}, IpProtocol{"ospf", 89}, IpProtocol{"vrrp", 112},
+};
+[[nodiscard]] const IpProtocol* find_protocol(std::string_view name);
+// Of a known one.
+[[nodiscard]] std::string_view protocol_name(uint8_t number);
 
 // "tcp"
 [[nodiscard]] std::string_view transport_name(Transport transport);

@@ -16,6 +16,9 @@ constexpr int32_t before_defragmentation = -450; // which is at -400
 // Behind conntrack (-200), in front of the marks (-150) and of port forwards (-100).
 constexpr int32_t before_marks = -160;
 
+constexpr uint16_t dhcp_client_port = 68;
+constexpr uint16_t dhcpv6_client_port = 546;
+
 constexpr std::string_view spoofed_set = "spoofed";
 constexpr std::string_view expected_set = "expected";
 
@@ -61,10 +64,12 @@ void append_sources(NftRuleset& ruleset, const NetfilterState& state) {
     }
     add({from_uplinks(state), FromNetwork{*Prefix::parse("::/128")},
          OfIcmpTypes{Family::ipv6, nameless_icmpv6}, Accept{}});
-    // The provider's DHCP server may have any address; it is judged as input.
-    add({from_uplinks(state), OfFamily{Family::ipv4},
-         ToPorts{Transport::udp, {{dhcp_client_port, dhcp_client_port}}}, Accept{}});
     for (const Family family : families) {
+        // The provider's server may have any address; it is judged as input.
+        auto answer = dhcp_answer(family);
+        answer.insert(answer.begin(), from_uplinks(state));
+        answer.emplace_back(Accept{});
+        add(std::move(answer));
         add({from_uplinks(state), from(expected_set, family), Accept{}});
         add({from_uplinks(state), from(spoofed_set, family), refuse(spoofed)});
     }
@@ -79,6 +84,16 @@ void append_prefixes(NftRuleset& ruleset, std::string_view name,
         ruleset.sets.emplace_back(
             PrefixSet{name_of(name, family), family, of_family(networks, family)});
     }
+}
+
+// DHCP's servers and relays send from their own port (RFC 2131, 4.1), those of DHCPv6 from any.
+// The DHCPv6 client asks from its link-local address, and there the answer goes (RFC 8415).
+std::vector<NftPart> dhcp_answer(Family family) {
+    if (family == Family::ipv4) {
+        return {OfFamily{family}, BetweenPorts{Transport::udp, dhcp_server_port, dhcp_client_port}};
+    }
+    return {ToNetwork{*Prefix::parse("fe80::/10")},
+            ToPorts{Transport::udp, {{dhcpv6_client_port, dhcpv6_client_port}}}};
 }
 
 NftPart from_uplinks(const NetfilterState& state) {

@@ -176,6 +176,15 @@ void match_protocol(nlmsghdr* message, uint8_t number) {
     match_meta(message, NFT_META_L4PROTO, number);
 }
 
+// Both at once, as nft does it: they are neighbours.
+void match_ports(nlmsghdr* message, Transport transport, uint16_t source, uint16_t destination) {
+    const auto from = wire(source);
+    const auto to = wire(destination);
+    match_protocol(message, number_of(transport));
+    load_payload(message, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(tcphdr, th_sport), 4); // as in UDP
+    match_bytes(message, std::array{from[0], from[1], to[0], to[1]});
+}
+
 void match_ct_bits(nlmsghdr* message, uint32_t key, uint32_t bits) {
     load_ct(message, key);
     and_xor(message, bits, 0);
@@ -250,16 +259,16 @@ void load_tcp_tuple(nlmsghdr* message, Family family) {
                  destination_port);
 }
 
-void match_source(nlmsghdr* message, const Prefix& source) {
-    if (source.is_default()) {
-        match_family(message, source.family());
+void match_network(nlmsghdr* message, AddressField field, const Prefix& network) {
+    if (network.is_default()) {
+        match_family(message, network.family());
         return;
     }
-    load_address(message, source.family(), AddressField::source);
-    const auto address = source.address().bytes();
-    if (source.length() < source.address().bits()) {
+    load_address(message, network.family(), field);
+    const auto address = network.address().bytes();
+    if (network.length() < network.address().bits()) {
         const std::array<uint8_t, 16> nothing{};
-        bitwise(message, netmask(source.length()).data(), nothing.data(),
+        bitwise(message, netmask(network.length()).data(), nothing.data(),
                 static_cast<uint32_t>(address.size()));
     }
     match_bytes(message, address);

@@ -40,7 +40,8 @@ void match_16_bits(nlmsghdr* message, uint16_t first, uint16_t last); // both in
 
 void match_family(nlmsghdr* message, Family family);
 void match_protocol(nlmsghdr* message, uint8_t number);
-void match_source(nlmsghdr* message, const Prefix& source);
+void match_network(nlmsghdr* message, AddressField field, const Prefix& network);
+void match_ports(nlmsghdr* message, Transport transport, uint16_t source, uint16_t destination);
 void match_ct_bits(nlmsghdr* message, uint32_t key, uint32_t bits); // any of them
 void match_mark(nlmsghdr* message, uint32_t mask, uint32_t mark);
 void match_tcp_flags(nlmsghdr* message, uint8_t mask, uint8_t value);

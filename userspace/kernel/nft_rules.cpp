@@ -76,7 +76,12 @@ class RuleWriter {
     }
     void operator()(const WithMark& part) { match_mark(rule_, part.mask, part.mark); }
     void operator()(const IsFragment& part) { match_fragment(rule_, part.family); }
-    void operator()(const FromNetwork& part) { match_source(rule_, part.network); }
+    void operator()(const FromNetwork& part) {
+        match_network(rule_, AddressField::source, part.network);
+    }
+    void operator()(const ToNetwork& part) {
+        match_network(rule_, AddressField::destination, part.network);
+    }
     void operator()(const InSet& part) {
         load_address(rule_, part.family, part.field);
         look_up(rule_, part.set, set_ids_.at(part.set), part.inverted);
@@ -89,6 +94,9 @@ class RuleWriter {
         } else {
             look_up(rule_, anonymous(AnonymousSet::ports, port_elements(part.ports)), sets_);
         }
+    }
+    void operator()(const BetweenPorts& part) {
+        match_ports(rule_, part.transport, part.source, part.destination);
     }
     void operator()(const OfIcmpTypes& part) {
         NftElements elements;

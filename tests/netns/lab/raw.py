@@ -5,6 +5,7 @@
     wire.send(IP(src="10.1.2.3", dst=uplink.address4) / UDP(dport=53))
 """
 
+import ipaddress
 import json
 import socket
 
@@ -16,7 +17,7 @@ from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRe
 __all__ = [
     "ICMP", "IP", "TCP", "UDP", "ICMPv6DestUnreach", "ICMPv6EchoReply", "ICMPv6EchoRequest", "ICMPv6MLReport",
     "ICMPv6NDOptSrcLLAddr", "ICMPv6ND_NS", "ICMPv6ND_RA", "IPv6", "IPv6ExtHdrFragment",
-    "IPv6ExtHdrHopByHop", "RouterAlert", "Wire", "fragment", "fragment6", "ip", "lan_wire",
+    "IPv6ExtHdrHopByHop", "RouterAlert", "Wire", "fragment", "fragment6", "group_mac", "ip", "lan_wire",
     "uplink_wire",
 ]
 
@@ -59,6 +60,13 @@ def uplink_wire(lab, uplink):
 def lan_wire(lab, host=None):
     """From a host of the LAN to the gateway."""
     return Wire(host or lab.hosts[0], "eth0", lab.gateway, lab.lan_device)
+
+
+def group_mac(group):
+    """The hardware address of a multicast group."""
+    tail = ipaddress.ip_address(group).packed[-4:]
+    head = bytes.fromhex("3333") if ":" in group else bytes.fromhex("01005e") + bytes([tail[1] & 0x7f])
+    return (head + tail[-(6 - len(head)):]).hex(":")
 
 
 def mac(space, device):

@@ -8,6 +8,7 @@
 
 import os
 import socket
+import struct
 
 from .wait import waituntil
 
@@ -100,6 +101,44 @@ class Listener:
     def __exit__(self, *_):
         self._tcp.close()
         self._udp.close()
+
+
+class ProtocolListener:
+    """Takes packets of an IP protocol in a namespace, also those to a group; a context manager."""
+
+    def __init__(self, space, family, number, group=None, devices=()):
+        with space.entered():
+            self._socket = socket.socket({4: socket.AF_INET, 6: socket.AF_INET6}[family],
+                                         socket.SOCK_RAW, number)
+            for device in devices if group else ():
+                self._join(group, socket.if_nametoindex(device))
+        self._socket.setblocking(False)
+        self._got = b""
+
+    def _join(self, group, index):
+        if ":" in group:
+            member = struct.pack("16si", socket.inet_pton(socket.AF_INET6, group), index)
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
+        else:
+            member = struct.pack("4s4si", socket.inet_aton(group), bytes(4), index)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+
+    def got(self, payload):
+        """Whether it has come."""
+        while True:
+            try:
+                self._got += self._socket.recv(65535)
+            except BlockingIOError:
+                return payload in self._got
+
+    def wait(self, payload):
+        waituntil(lambda: self.got(payload), 5, "a packet")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
 
 
 def payload(size=16):
