@@ -31,7 +31,7 @@ Result<std::optional<lb_settings>> fast_path_settings(const std::string& directo
     if (!settings) {
         return fail("the datapath is another version's: run `linkbal up`");
     }
-    return settings->fast_path == 0 ? std::nullopt : std::optional(*settings);
+    return settings->fast_path == 0 ? std::nullopt : settings;
 }
 
 } // namespace linkbal

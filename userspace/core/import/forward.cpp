@@ -7,6 +7,7 @@
 #include "core/config_values.h"
 #include "core/import/filter.h"
 #include "core/import/grants.h"
+#include "core/import/sides.h"
 
 namespace linkbal {
 
@@ -71,15 +72,11 @@ class ForwardJudge {
     }
 
     [[nodiscard]] bool is_from_lan(const PacketRule& rule) const {
-        return rule.source ? in_lan(*rule.source) : model_.is_lan(rule.in);
-    }
-    [[nodiscard]] bool in_lan(const Prefix& network) const {
-        return std::ranges::any_of(model_.config.lan.networks, [&](const Prefix& lan) {
-            return lan.length() <= network.length() && lan.overlaps(network);
-        });
+        return rule.source ? is_in_lan(*rule.source, model_) : model_.is_lan(rule.in);
     }
     [[nodiscard]] bool is_to_lan(const PacketRule& rule) const {
-        return (rule.destination && in_lan(*rule.destination)) || model_.is_lan(rule.out);
+        return (rule.destination && is_in_lan(*rule.destination, model_)) ||
+               model_.is_lan(rule.out);
     }
 
     // Everything that the LAN begins, to wherever an uplink leads.

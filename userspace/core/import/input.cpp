@@ -5,11 +5,12 @@
 
 #include <fmt/format.h>
 
-#include "core/firewall_rules.h"
 #include "core/import/filter.h"
 #include "core/import/origins.h"
 #include "core/import/refusals.h"
+#include "core/import/sides.h"
 #include "core/import/words.h"
+#include "core/services.h"
 #include "util/result.h"
 
 namespace linkbal {
@@ -20,6 +21,7 @@ constexpr auto no_rate_in_lan = "a rate is of what is not from the LAN";
 
 struct OpenService {
     std::vector<ServicePorts> ports;
+    std::vector<uint8_t> protocols; // those without ports
     std::optional<ConnectionRate> rate;
     OriginList from;
 };
@@ -99,7 +101,11 @@ class InputJudge {
                 }
             }
             if (!from.nobody()) {
-                model_.config.firewall->allow.push_back({service.ports, from, service.rate});
+                AllowConfig& allow = model_.config.firewall->allow.emplace_back();
+                allow.services = service.ports;
+                allow.protocols = service.protocols;
+                allow.from = from;
+                allow.rate = service.rate;
             }
         }
     }
@@ -157,8 +163,8 @@ class InputJudge {
     bool take_out_refused(Origin& from, size_t index) {
         const bool everywhere = from.lan && from.uplinks;
         for (const PacketRule* refusal : refusals_of_input(index)) {
-            const Side side = side_of(*refusal);
-            if (side == Side::both || (!everywhere && side == side_of(from))) {
+            const Side side = side_of(*refusal, model_);
+            if (side == Side::both || (!everywhere && side == side_of(from, model_))) {
                 return false;
             }
             if (everywhere) {
@@ -189,40 +195,6 @@ class InputJudge {
         return refusals;
     }
 
-    enum class Side : uint8_t { lan, uplinks, both };
-
-    [[nodiscard]] Side side_of(const PacketRule& rule) const {
-        const auto& interfaces = model_.config.lan.interfaces;
-        const bool other_than_lan =
-            interfaces.size() == 1 && rule.not_in == interfaces.front() && rule.in.empty();
-        if (model_.uplink_by(rule.in) != nullptr || other_than_lan) {
-            return Side::uplinks;
-        }
-        if (model_.is_lan(rule.in)) {
-            return Side::lan;
-        }
-        if (!rule.in.empty() || !rule.not_in.empty()) {
-            return Side::both;
-        }
-        const bool elsewhere =
-            rule.table == "nat" && rule.destination && !is_in_lan(*rule.destination);
-        return rule.source ? side_of(*rule.source) : elsewhere ? Side::uplinks : Side::both;
-    }
-    [[nodiscard]] Side side_of(const Origin& from) const {
-        const bool lan = from.lan || !from.lan_device.empty();
-        const bool uplinks = from.uplinks || !from.uplink_device.empty();
-        return from.network     ? side_of(*from.network)
-               : lan == uplinks ? Side::both
-                                : (lan ? Side::lan : Side::uplinks);
-    }
-    // By an uplink comes what is public; "lan" is whatever comes by its interfaces.
-    [[nodiscard]] Side side_of(const Prefix& source) const {
-        const auto meets = [&](const Prefix& network) { return network.overlaps(source); };
-        const bool is_public = std::ranges::none_of(spoofed_sources(), meets) &&
-                               std::ranges::none_of(model_.config.lan.networks, meets);
-        return is_in_lan(source) ? Side::lan : is_public ? Side::uplinks : Side::both;
-    }
-
     // Why [firewall] cannot open this and no more; empty: it can.
     [[nodiscard]] std::string obstacle(const PacketRule& rule) const {
         PacketRule rest = rule; // judged with what it is for
@@ -251,7 +223,10 @@ class InputJudge {
         const bool ports_of_none = rule.protocol.empty() && (!rule.ports.empty() || rule.syn);
         const bool known = rule.protocol.empty() || rule.protocol == "icmp" ||
                            rule.protocol == "tcp" || rule.protocol == "udp";
-        return known && !ports_of_none ? "" : "[firewall] lets in services of TCP and UDP";
+        const bool portless = find_protocol(rule.protocol) != nullptr && rule.limit.empty();
+        return (known || portless) && !ports_of_none
+                   ? ""
+                   : "[firewall] lets in services of TCP and UDP, and few other protocols";
     }
 
     [[nodiscard]] Result<Origin> origin(const PacketRule& rule) const {
@@ -269,7 +244,7 @@ class InputJudge {
             (by_lan ? from.lan_device : from.uplink_device) = rule.in;
         } else if (rule.in.empty() && whole_lan) {
             from.lan = true;
-        } else if (rule.in.empty() || (by_lan && is_in_lan(*rule.source))) {
+        } else if (rule.in.empty() || (by_lan && is_in_lan(*rule.source, model_))) {
             from.network = rule.source;
         } else {
             return fail("[firewall] lets {} in whichever way it comes, not only by {}",
@@ -279,12 +254,6 @@ class InputJudge {
     }
     [[nodiscard]] bool is_whole_lan(const PacketRule& rule) const {
         return model_.is_lan(*rule.source) && model_.config.lan.networks.size() == 1;
-    }
-    // Then it comes by no uplink: it would be called spoofed.
-    [[nodiscard]] bool is_in_lan(const Prefix& source) const {
-        return std::ranges::any_of(model_.config.lan.networks, [&](const Prefix& lan) {
-            return lan.length() <= source.length() && lan.overlaps(source);
-        });
     }
 
     // As far as the script says which addresses the gateway has.
@@ -333,7 +302,7 @@ class InputJudge {
             ledger_.left(rule.command, no_rate_in_lan);
             return;
         }
-        open(ports_of(rule), rate, from);
+        open(rule, rate, from);
         if (rule.protocol.empty()) {
             ping_.push_back(from);
             ledger_.differs(rule.command, "[[firewall.allow]] of TCP and UDP, and ping");
@@ -344,15 +313,19 @@ class InputJudge {
 
     [[nodiscard]] bool is_of_lan(const Origin& from) const {
         return (from.lan && !from.uplinks) || !from.lan_device.empty() ||
-               (from.network && is_in_lan(*from.network));
+               (from.network && is_in_lan(*from.network, model_));
     }
 
-    void open(const std::vector<ServicePorts>& ports, const std::optional<ConnectionRate>& rate,
+    void open(const PacketRule& rule, const std::optional<ConnectionRate>& rate,
               const Origin& from) {
+        const IpProtocol* portless = find_protocol(rule.protocol);
+        const auto protocols =
+            portless == nullptr ? std::vector<uint8_t>{} : std::vector{portless->number};
+        const auto ports = portless == nullptr ? ports_of(rule) : std::vector<ServicePorts>{};
         const auto same = std::ranges::find_if(services_, [&](const OpenService& service) {
-            return service.ports == ports && service.rate == rate;
+            return service.ports == ports && service.protocols == protocols && service.rate == rate;
         });
-        same == services_.end() ? services_.push_back({ports, rate, {from}})
+        same == services_.end() ? services_.push_back({ports, protocols, rate, {from}})
                                 : same->from.push_back(from);
     }
 

@@ -31,8 +31,10 @@ std::string lowered(std::string_view text) {
 
 std::string protocol_name(std::string_view word) {
     static const std::map<std::string, std::string, std::less<>> names{
-        {"all", ""},   {"0", ""},          {"6", "tcp"},          {"17", "udp"},
-        {"1", "icmp"}, {"icmpv6", "icmp"}, {"ipv6-icmp", "icmp"}, {"58", "icmp"}};
+        {"all", ""},    {"0", ""},          {"6", "tcp"},          {"17", "udp"},
+        {"1", "icmp"},  {"icmpv6", "icmp"}, {"ipv6-icmp", "icmp"}, {"58", "icmp"},
+        {"2", "igmp"},  {"47", "gre"},      {"50", "esp"},         {"51", "ah"},
+        {"89", "ospf"}, {"112", "vrrp"}};
     const std::string lower = lowered(word);
     const auto found = names.find(lower);
     return found == names.end() ? lower : found->second;

@@ -51,10 +51,11 @@ bool is_loopback(const std::optional<Prefix>& network) {
            });
 }
 
-// Of TCP, UDP and ping by the LAN or an uplink: nothing else is ever let in.
-bool is_about_others(const PacketRule& rule, const ImportModel& model) {
+// What is let in comes by the LAN or an uplink, and is TCP, UDP, ping or what is asked for by name.
+bool is_about_others(const PacketRule& rule, const PacketRule& wanted, const ImportModel& model) {
     const bool protocol = rule.protocol.empty() || rule.protocol == "tcp" ||
                           rule.protocol == "udp" ||
+                          (rule.protocol != "icmp" && rule.protocol == wanted.protocol) ||
                           (rule.protocol == "icmp" && is_ping(rule.icmp_type));
     const bool device = rule.in.empty() || rule.in.ends_with('+') || model.is_lan(rule.in) ||
                         model.uplink_by(rule.in) != nullptr;
@@ -76,7 +77,7 @@ class Refusals {
     // Behind `jumps` jumps, where RETURN goes back to the chain that it came from.
     [[nodiscard]] bool refuses(const PacketRule& rule, unsigned jumps = 0) const {
         const bool own = rule.states == std::vector<std::string>{"INVALID"} ||
-                         is_spoofing_rule(rule, model_) || is_about_others(rule, model_);
+                         is_spoofing_rule(rule, model_) || is_about_others(rule, wanted_, model_);
         if (own || passes(rule) || !can_overlap(rule, wanted_) ||
             (jumps > 0 && rule.target == "RETURN")) {
             return false;

@@ -205,6 +205,9 @@ class Writer {
     void write_allow(const AllowConfig& allow) {
         std::vector<std::string> services;
         std::ranges::transform(allow.services, std::back_inserter(services), service_word);
+        for (const uint8_t protocol : allow.protocols) {
+            services.emplace_back(protocol_name(protocol));
+        }
         section("[[firewall.allow]]");
         key("service", quoted_list(services));
         key("from", quoted_list(origins(allow.from)));
