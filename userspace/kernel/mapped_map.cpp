@@ -66,7 +66,7 @@ Result<uint64_t*> MapWindow::at(size_t first, size_t count) {
         return tl::unexpected(pages.error());
     }
     pages_ = *std::move(pages);
-    return pages_->words() + ((begin - offset) / sizeof(uint64_t));
+    return pages_.words() + ((begin - offset) / sizeof(uint64_t));
 }
 
 } // namespace linkbal

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <utility>
 
 #include "util/fd.h"
@@ -20,6 +19,7 @@ class MappedMap {
     static Result<MappedMap> create(const Fd& map, size_t entries, size_t value_size);
     // Bytes of it, from whole pages on, to be written as well.
     static Result<MappedMap> part(const Fd& map, size_t offset, size_t size);
+    MappedMap() = default; // nothing
     MappedMap(MappedMap&& other) noexcept
         : words_(std::exchange(other.words_, nullptr)), size_(other.size_) {}
     MappedMap& operator=(MappedMap&& other) noexcept {
@@ -36,8 +36,8 @@ class MappedMap {
   private:
     static Result<MappedMap> map_range(const Fd& map, size_t offset, size_t size, int protection);
     MappedMap(uint64_t* words, size_t size) : words_(words), size_(size) {}
-    uint64_t* words_; // nullptr: moved from
-    size_t size_;     // bytes
+    uint64_t* words_ = nullptr;
+    size_t size_ = 0; // bytes
 };
 
 // A few values at a time, to be written as well. The kernel puts every page of a mapping into the page table
@@ -55,7 +55,7 @@ class MapWindow {
     MapWindow(Fd map, size_t value_size) : map_(std::move(map)), value_size_(value_size) {}
     Fd map_;
     size_t value_size_;
-    std::optional<MappedMap> pages_;
+    MappedMap pages_;
 };
 
 } // namespace linkbal
