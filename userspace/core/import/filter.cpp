@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/firewall_rules.h"
+#include "core/import/sides.h"
 #include "core/import/words.h"
 
 namespace linkbal {
@@ -14,9 +15,8 @@ namespace linkbal {
 namespace {
 
 bool is_never_a_source(const Prefix& source) {
-    return std::ranges::any_of(spoofed_sources(), [&](const Prefix& network) {
-        return network.length() <= source.length() && network.overlaps(source);
-    });
+    return std::ranges::any_of(spoofed_sources(),
+                               [&](const Prefix& network) { return is_within(source, network); });
 }
 
 std::string trimmed_prefix(std::string text) {
@@ -70,6 +70,10 @@ bool is_spoofing_rule(const PacketRule& rule, const ImportModel& model) {
            (is_never_a_source(*rule.source) || model.is_lan(*rule.source));
 }
 
+bool is_ping(std::string_view type) {
+    return type.empty() || type == "8" || type == "128" || type == "echo-request" || type == "any";
+}
+
 bool asks_for_dhcp(const PacketRule& rule) {
     static constexpr PortRange server{67, 67};
     static constexpr PortRange both{67, 68};
@@ -91,7 +95,7 @@ bool judge_common(const PacketRule& rule, ImportModel& model, ImportLedger& ledg
     } else if (drops && rule.later) {
         ledger.differs(rule.command,
                        "such packets begin no connection; not all of them are dropped");
-    } else if (drops && rule.states == std::vector<std::string>{"INVALID"}) {
+    } else if (drops && rule.only_invalid()) {
         ledger.covered(rule.command, "invalid packets are dropped");
     } else if (drops && rule.fragments && rule.chain == "INPUT" &&
                model.uplink_by(rule.in) != nullptr) {

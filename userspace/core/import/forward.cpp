@@ -48,12 +48,15 @@ class ForwardJudge {
     // To linkbal the LAN is one, whose hosts reach each other.
     void note_interfaces() {
         const auto& interfaces = model_.config.lan.interfaces;
+        if (interfaces.size() < 2) {
+            return;
+        }
         for (const std::string& device : interfaces) {
             const size_t own = first([&](const PacketRule& rule) {
                 return opens_all(rule) && rule.out.empty() &&
                        (rule.in.empty() || rule.in == device);
             });
-            if (interfaces.size() > 1 && own == never) {
+            if (own == never) {
                 model_.firewall_notes.push_back(
                     fmt::format("WIDER THAN THE SCRIPT: hosts behind {} reach those behind the "
                                 "other interfaces of the LAN, and everything in the internet.",

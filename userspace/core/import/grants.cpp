@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/import/refusals.h"
+#include "core/import/sides.h"
 #include "core/import/words.h"
 
 namespace linkbal {
@@ -18,10 +19,6 @@ bool covers(const std::vector<PortRange>& ports, const PortRange& asked) {
 
 bool covers(const std::vector<PortRange>& ports, const std::vector<PortRange>& asked) {
     return std::ranges::all_of(asked, [&](const PortRange& range) { return covers(ports, range); });
-}
-
-bool is_within(const Prefix& inner, const Prefix& outer) {
-    return outer.length() <= inner.length() && outer.overlaps(inner);
 }
 
 // To this host, whoever it comes from.

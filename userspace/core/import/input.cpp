@@ -272,9 +272,7 @@ class InputJudge {
 
     void judge_ping(const PacketRule& rule, const Origin& from) {
         const std::string_view type = rule.icmp_type;
-        const bool ping =
-            type.empty() || type == "8" || type == "128" || type == "echo-request" || type == "any";
-        if (!ping) {
+        if (!is_ping(type)) {
             ledger_.left(rule.command, "of ICMP's requests [firewall] only accepts ping");
         } else if (!rule.limit.empty()) {
             ledger_.left(rule.command, "ping is let in without a limit or not at all");

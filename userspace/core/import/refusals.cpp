@@ -5,6 +5,7 @@
 #include <array>
 
 #include "core/import/filter.h"
+#include "core/import/sides.h"
 
 namespace linkbal {
 
@@ -38,25 +39,19 @@ bool devices_overlap(std::string_view a, std::string_view b) {
            (b.ends_with('+') && stem(a).starts_with(stem(b)));
 }
 
-bool is_ping(std::string_view type) {
-    return type.empty() || type == "any" || type == "8" || type == "128" || type == "echo-request";
-}
-
 bool is_loopback(const std::optional<Prefix>& network) {
     static const std::array<Prefix, 2> loopback{*Prefix::parse("127.0.0.0/8"),
                                                 *Prefix::parse("::1/128")};
-    return network && std::ranges::any_of(loopback, [&](const Prefix& all) {
-               return all.family() == network->family() && all.length() <= network->length() &&
-                      all.overlaps(*network);
-           });
+    return network && std::ranges::any_of(
+                          loopback, [&](const Prefix& all) { return is_within(*network, all); });
 }
 
 // What is let in comes by the LAN or an uplink, and is TCP, UDP, ping or what is asked for by name.
 bool is_about_others(const PacketRule& rule, const PacketRule& wanted, const ImportModel& model) {
-    const bool protocol = rule.protocol.empty() || rule.protocol == "tcp" ||
-                          rule.protocol == "udp" ||
-                          (rule.protocol != "icmp" && rule.protocol == wanted.protocol) ||
-                          (rule.protocol == "icmp" && is_ping(rule.icmp_type));
+    const bool protocol = rule.protocol == "icmp"
+                              ? is_ping(rule.icmp_type)
+                              : rule.protocol.empty() || rule.protocol == "tcp" ||
+                                    rule.protocol == "udp" || rule.protocol == wanted.protocol;
     const bool device = rule.in.empty() || rule.in.ends_with('+') || model.is_lan(rule.in) ||
                         model.uplink_by(rule.in) != nullptr;
     return !protocol || !device || is_loopback(rule.source) || is_loopback(rule.destination);
@@ -76,8 +71,8 @@ class Refusals {
 
     // Behind `jumps` jumps, where RETURN goes back to the chain that it came from.
     [[nodiscard]] bool refuses(const PacketRule& rule, unsigned jumps = 0) const {
-        const bool own = rule.states == std::vector<std::string>{"INVALID"} ||
-                         is_spoofing_rule(rule, model_) || is_about_others(rule, wanted_, model_);
+        const bool own = rule.only_invalid() || is_spoofing_rule(rule, model_) ||
+                         is_about_others(rule, wanted_, model_);
         if (own || passes(rule) || !can_overlap(rule, wanted_) ||
             (jumps > 0 && rule.target == "RETURN")) {
             return false;

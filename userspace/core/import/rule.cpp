@@ -144,23 +144,21 @@ class Reader {
     }
 
     void read_value(const std::string& word, bool negated) {
-        PacketRule asked = command_.rule;
-        if (const RuleSetter set = rule_setter(word); set != nullptr) {
-            std::string argument = kept_value();
-            if (argument == "!") { // as iptables was written once
-                negated = true;
-                argument = kept_value();
-            }
-            note_unknown(set(asked, argument) ? "" : word + " " + argument);
-        } else if (!read_flag(asked, word)) {
+        const RuleSetter set = rule_setter(word);
+        std::string argument = set != nullptr ? kept_value() : "";
+        if (argument == "!") { // as iptables was written once
+            negated = true;
+            argument = kept_value();
+        }
+        PacketRule opposite = command_.rule;
+        PacketRule& rule = negated ? opposite : command_.rule;
+        if (set != nullptr) {
+            note_unknown(set(rule, argument) ? "" : word + " " + argument);
+        } else if (!read_flag(rule, word)) {
             note_unknown(word);
         }
         if (negated) {
-            note_negated(asked);
-        } else {
-            asked.words = command_.rule.words;
-            asked.unknown = command_.rule.unknown;
-            command_.rule = std::move(asked);
+            note_negated(opposite);
         }
     }
 
@@ -233,6 +231,8 @@ bool PacketRule::only_known() const {
     };
     return later || (!states.empty() && std::ranges::all_of(states, known));
 }
+
+bool PacketRule::only_invalid() const { return states == std::vector<std::string>{"INVALID"}; }
 
 bool PacketRule::asks_for_ends() const {
     return asks_only([](PacketMatch& match) {

@@ -69,6 +69,7 @@ struct PacketRule : PacketMatch {
     [[nodiscard]] bool asks_for_ends() const;
     // Only packets of connections that are known already.
     [[nodiscard]] bool only_known() const;
+    [[nodiscard]] bool only_invalid() const;
     // By their state packets that begin a connection are among those that it takes.
     [[nodiscard]] bool opens() const { return !later && (states.empty() || has_state("NEW")); }
     [[nodiscard]] bool has_state(std::string_view state) const;
