@@ -172,7 +172,8 @@ class Lab:
         self._addresses(router, "internet", f"100.64.{n}.2/24", f"2001:db8:fe:{n}::2/64",
                         default=(f"100.64.{n}.1", f"2001:db8:fe:{n}::1"))
         router.sysctl(**{"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1,
-                         "ipv4/icmp_ratelimit": 0, "ipv4/icmp_msgs_per_sec": 100000})
+                         "ipv4/icmp_ratelimit": 0, "ipv4/icmp_msgs_per_sec": 100000,
+                         "ipv6/icmp/ratelimit": 0})
         lines = f"route add {uplink.network4} via 100.64.{n}.2\n"
         if self.ipv6:
             lines += f"route add {uplink.network6} via 2001:db8:fe:{n}::2\n"
