@@ -33,6 +33,11 @@ TEST_CASE("a prefix contains its own and overlaps its halves") {
     CHECK(net.contains(IpAddress::parse("192.0.2.127").value()));
     CHECK_FALSE(net.contains(IpAddress::parse("192.0.2.128").value()));
     CHECK_FALSE(net.contains(IpAddress::parse("2001:db8::1").value()));
+    CHECK(net.contains(net));
+    CHECK(net.contains(Prefix::parse("192.0.2.64/26").value()));
+    CHECK_FALSE(net.contains(Prefix::parse("192.0.2.0/24").value()));
+    CHECK_FALSE(net.contains(Prefix::parse("192.0.2.128/26").value()));
+    CHECK_FALSE(Prefix::parse("0.0.0.0/0")->contains(Prefix::parse("::/0").value()));
     CHECK(net.overlaps(Prefix::parse("192.0.2.64/26").value()));
     CHECK(Prefix::parse("192.0.0.0/16")->overlaps(net));
     CHECK_FALSE(net.overlaps(Prefix::parse("192.0.2.128/25").value()));

@@ -101,8 +101,12 @@ bool Prefix::contains(const IpAddress& address) const {
     return address.family() == family() && masked(address, length_) == address_;
 }
 
+bool Prefix::contains(const Prefix& other) const {
+    return length_ <= other.length_ && contains(other.address_);
+}
+
 bool Prefix::overlaps(const Prefix& other) const {
-    return length_ <= other.length_ ? contains(other.address_) : other.contains(address_);
+    return contains(other) || other.contains(*this);
 }
 
 std::string Prefix::str() const { return fmt::format("{}/{}", address_.str(), length_); }

@@ -60,6 +60,7 @@ class Prefix {
     [[nodiscard]] unsigned length() const { return length_; }
     [[nodiscard]] bool is_default() const { return length_ == 0; }
     [[nodiscard]] bool contains(const IpAddress& address) const;
+    [[nodiscard]] bool contains(const Prefix& other) const; // all of it
     [[nodiscard]] bool overlaps(const Prefix& other) const;
     [[nodiscard]] std::string str() const;
     auto operator<=>(const Prefix&) const = default;

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "core/firewall_rules.h"
-#include "core/import/sides.h"
 #include "core/import/words.h"
 
 namespace linkbal {
@@ -16,7 +15,7 @@ namespace {
 
 bool is_never_a_source(const Prefix& source) {
     return std::ranges::any_of(spoofed_sources(),
-                               [&](const Prefix& network) { return is_within(source, network); });
+                               [&](const Prefix& network) { return network.contains(source); });
 }
 
 std::string trimmed_prefix(std::string text) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/import/refusals.h"
-#include "core/import/sides.h"
 #include "core/import/words.h"
 
 namespace linkbal {
@@ -130,9 +129,9 @@ std::optional<Grant> grant_of(std::span<const PacketRule> rules, size_t number,
     if (by != nullptr) {
         grant.uplinks = {by->name};
     }
-    if (accept.source && (!dnat.source || is_within(*accept.source, *dnat.source))) {
+    if (accept.source && (!dnat.source || dnat.source->contains(*accept.source))) {
         grant.from = {*accept.source};
-    } else if (accept.source && !is_within(*dnat.source, *accept.source)) {
+    } else if (accept.source && !accept.source->contains(*dnat.source)) {
         return std::nullopt;
     }
     return grant;

@@ -5,7 +5,6 @@
 #include <array>
 
 #include "core/import/filter.h"
-#include "core/import/sides.h"
 
 namespace linkbal {
 
@@ -42,8 +41,8 @@ bool devices_overlap(std::string_view a, std::string_view b) {
 bool is_loopback(const std::optional<Prefix>& network) {
     static const std::array<Prefix, 2> loopback{*Prefix::parse("127.0.0.0/8"),
                                                 *Prefix::parse("::1/128")};
-    return network && std::ranges::any_of(
-                          loopback, [&](const Prefix& all) { return is_within(*network, all); });
+    return network &&
+           std::ranges::any_of(loopback, [&](const Prefix& all) { return all.contains(*network); });
 }
 
 // What is let in comes by the LAN or an uplink, and is TCP, UDP, ping or what is asked for by name.

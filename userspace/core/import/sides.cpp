@@ -7,13 +7,9 @@
 
 namespace linkbal {
 
-bool is_within(const Prefix& inner, const Prefix& outer) {
-    return outer.length() <= inner.length() && outer.overlaps(inner);
-}
-
 bool is_in_lan(const Prefix& network, const ImportModel& model) {
     return std::ranges::any_of(model.config.lan.networks,
-                               [&](const Prefix& lan) { return is_within(network, lan); });
+                               [&](const Prefix& lan) { return lan.contains(network); });
 }
 
 Side side_of(const Prefix& source, const ImportModel& model) {

@@ -17,7 +17,6 @@ enum class Side : uint8_t { lan, uplinks, both };
 [[nodiscard]] Side side_of(const PacketRule& rule, const ImportModel& model);
 [[nodiscard]] Side side_of(const Origin& from, const ImportModel& model);
 
-[[nodiscard]] bool is_within(const Prefix& inner, const Prefix& outer);
 // Within a network of the LAN. It comes by no uplink then: it would be called spoofed.
 [[nodiscard]] bool is_in_lan(const Prefix& network, const ImportModel& model);
 
