@@ -154,7 +154,7 @@ def test_what_is_open_to_the_internet(whole, family, who):
             found = scan(whole.lab.internet, there, source, allowed)
             assert {what for what, answer in found.items() if answer == OPEN} == allowed
             assert {answer for what, answer in found.items() if what not in allowed} == {SILENT}
-            assert not pings(whole.lab.internet, there, source)
+            assert not pings(whole.lab.internet, there, source, PATIENCE)
 
 
 def scan(space, address, source, allowed):
