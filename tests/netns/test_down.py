@@ -47,7 +47,7 @@ def test_changing_the_way_to_attach(lab, balancer):
     before = snapshot(lab)
     for attach in ('"auto"', '"clsact"', '"auto"', '"clsact"'):
         balancer.up(Config(lab, attach=attach))
-        assert len(tcp_who(lab, 20)) == 2
+        assert len(tcp_who(lab, 40)) == 2, "twenty pairs, each by both in turn"
     balancer.down()
     assert not differences(before, snapshot(lab))
 

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A download in two connections to one server runs at the speed of both links (S2)."""
+"""A download in two connections to one server runs at the speed of both links (S2).
 
+By which link the bytes came is checked of every run. Time is not the links' alone: a machine that stands
+still for 60 ms makes a ratio of 1.9 of one of 2.0, hence the median.
+"""
+
+import contextlib
+import json
 import statistics
 
 import pytest
@@ -19,22 +25,36 @@ def shaped(linkbal):
         yield lab
 
 
+def received(lab):
+    """Bytes that each uplink's device has brought so far."""
+    shown = {link["ifname"]: link for link in json.loads(lab.gateway.output("ip", "-j", "-s", "link"))}
+    return [shown[u.device]["stats64"]["rx"]["bytes"] for u in lab.uplinks]
+
+
+@contextlib.contextmanager
+def by_both(lab, least):
+    """What is downloaded inside comes by both links, by each at least this share of it."""
+    before = received(lab)
+    yield
+    came = [after - then for after, then in zip(received(lab), before, strict=True)]
+    assert min(came) >= least * sum(came), came
+
+
 @pytest.mark.parametrize("family", [4, 6])
 def test_ten_downloads_in_two_connections(shaped, family):
-    """Always at least 1.9 times one link; a plain hash does that every second time."""
-    server = shaped.servers(family)[0]
+    """Always by both links; a plain hash does that every second time."""
+    server, ratios = shaped.servers(family)[0], []
     one = min(ranges(shaped.hosts[0], server, SIZE, 1) for _ in range(2))
-    ratios = [one / ranges(shaped.hosts[0], server, SIZE, 2) for _ in range(RUNS)]
+    for _ in range(RUNS):
+        with by_both(shaped, 0.45):
+            ratios.append(one / ranges(shaped.hosts[0], server, SIZE, 2))
     print("ratios", *(f"{r:.2f}" for r in ratios))
-    assert min(ratios) >= 1.9, ratios
+    assert statistics.median(ratios) >= 1.9, ratios
 
 
 def test_downloads_with_aria2c(shaped):
-    """aria2c hands out pieces of 1 MiB, so each connection gets two; its start is not counted.
-
-    What it does in between depends on the machine's load, hence the median; that no run has both
-    connections on one link, which would be a ratio of 1, holds for every one.
-    """
+    """aria2c hands out pieces of 1 MiB, so each connection gets two, unless one of them is slow; its start
+    is not counted."""
     server, size = shaped.servers()[1], 4 << 20
 
     def taken(size, connections):
@@ -42,7 +62,9 @@ def test_downloads_with_aria2c(shaped):
 
     start = min(taken(100, 1) for _ in range(3))
     one = taken(size, 1) - start
-    ratios = [one / (taken(size, 2) - start) for _ in range(RUNS // 2)]
+    ratios = []
+    for _ in range(RUNS // 2):
+        with by_both(shaped, 0.2):
+            ratios.append(one / (taken(size, 2) - start))
     print("start", f"{start:.3f} s, ratios", *(f"{r:.2f}" for r in ratios))
-    assert min(ratios) >= 1.5, ratios
     assert statistics.median(ratios) >= 1.9, ratios

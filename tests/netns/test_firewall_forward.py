@@ -112,7 +112,7 @@ def test_the_internet_does_not_reach_the_lan(shared_lab, wall, family):
         with wall.counted("forward"):
             assert udp(shared_lab.internet, there, WHO, OUTSIDE[family], PATIENCE) == SILENT
         with wall.counted("forward"):
-            assert not pings(shared_lab.internet, there, OUTSIDE[family])
+            assert not pings(shared_lab.internet, there, OUTSIDE[family], PATIENCE)
     assert watch.last == 0
 
 
@@ -280,7 +280,7 @@ def test_counters_go_on(linkbal, lab):
     wall.up()
     for _ in range(3):
         with wall.counted("input"):
-            pings(lab.internet, lab.uplinks[0].address4, OUTSIDE[4])
+            assert not pings(lab.internet, lab.uplinks[0].address4, OUTSIDE[4], PATIENCE)
     before = wall.counters()
     wall.up(ping=["lan"], allow=[{"service": ["https"]}])
     waituntil(lambda: wall.counters()["input"] >= before["input"], 1)

@@ -201,7 +201,7 @@ def test_nothing_else_comes_in(shared_lab, forwards, family):
             assert tcp_seen(there, OUTSIDE[family], port=PORT) == OUTSIDE[family], "the host's server"
         if forwards.walled:
             assert closed(tcp, shared_lab, there, 7100, OUTSIDE[family])
-            assert not pings(shared_lab.internet, there, OUTSIDE[family])
+            assert not pings(shared_lab.internet, there, OUTSIDE[family], PATIENCE)
 
 
 @FAMILIES

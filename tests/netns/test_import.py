@@ -103,7 +103,7 @@ def test_the_howtos_firewall(lab, balancer):
                     found.append(udp(space, there, WHO, source, PATIENCE))
                     assert set(found) == {SILENT}, (space.name, found)
             with drops.counted("input"):
-                assert not pings(lab.internet, there, outside)
+                assert not pings(lab.internet, there, outside, PATIENCE)
             with drops.counted("fragments"):
                 assert udp(lab.internet, there, WHO, outside, PATIENCE, bytes(4000)) == SILENT
         with drops.quiet():

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from lab import Lab, classic, deviation, differences, ping, snapshot, tcp_who, udp_who
+from lab import Lab, classic, deviation, differences, ping, snapshot, tcp_who, udp_who, waituntil
 from lab.busy import Busy
 from lab.clients import Udp, tcp_seen
 from lab.download import aria2c, ranges
@@ -23,7 +23,8 @@ def classic_lab(shared_lab):
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("who", [tcp_who, udp_who])
 def test_classic_setup_uses_both_links(classic_lab, who, family):
-    seen = who(classic_lab, 400, family)
+    # The kernel picks by addresses. Of nineteen servers each host asks each: 76 picks.
+    seen = who(classic_lab, 400, family, servers=classic_lab.servers(family)[:19])
     assert sum(seen.values()) == 400
     assert {classic_lab.nameof(a) for a in seen} == {"velox1", "velox2"}
 
@@ -44,16 +45,18 @@ def test_fragments_are_echoed(classic_lab, family):
 
 def test_busy_connections_notice_a_change_of_link(classic_lab):
     first = classic_lab.uplinks[0]
-    with Busy(classic_lab, 20) as busy:
+    # For each pair of addresses the kernel picks a link by chance: there have to be many pairs.
+    servers = [f"{network}.{n}" for n in range(1, 41) for network in ("198.51.100", "203.0.113")]
+    with Busy(classic_lab, len(servers), servers=servers) as busy:
         assert not busy.stuck()
-        lost = [c for c in busy.connections if c.seen == first.address4]
-        assert 0 < len(lost) < 20
+        changed = [c for c in busy.connections if c.ends[1][0].startswith("198.51.100.")]
+        lost = {c for c in changed if c.seen == first.address4}
+        assert 0 < len(lost) < len(changed)
         gateway = classic_lab.gateway
         gateway.run("ip", "route", "change", "default", "via", "192.168.2.1")
         gateway.run("nft", "insert", "rule", "inet", "classic", "mangle",
                     "ip", "daddr", "198.51.100.0/24", "return")
-        stuck = busy.stuck(timeout=1)
-        assert set(stuck) <= set(lost) and stuck
+        waituntil(lambda: set(busy.stuck(timeout=0.5)) == lost, what="those of the first link are stuck")
     gateway.run("ip", "route", "change", "default", "via", "192.168.1.1")
     gateway.run("nft", "flush", "chain", "inet", "classic", "mangle")
     gateway.run("nft", "add", "rule", "inet", "classic", "mangle",
@@ -73,9 +76,10 @@ def test_wrong_source_is_dropped_and_counted(lab):
 def test_shaped_links_have_their_rate():
     with Lab(hosts=1, uplinks=2, rate="16mbit", ipv6=False) as lab:
         classic.up(lab)
-        taken = ranges(lab.hosts[0], "198.51.100.10", 1_000_000, 1)
+        # A machine that is busy makes single downloads slower, and none faster.
+        taken = min(ranges(lab.hosts[0], "198.51.100.10", 1_000_000, 1) for _ in range(4))
         assert 0.8 < taken / 0.5 < 1.4
-        taken = aria2c(lab.hosts[0], "198.51.100.10", 1_000_000, 1, lab.directory)
+        taken = min(aria2c(lab.hosts[0], "198.51.100.10", 1_000_000, 1, lab.directory) for _ in range(4))
         assert 0.8 < taken / 0.5 < 1.6
 
 

@@ -15,6 +15,8 @@ from lab.steady import Attempts, Reader, Steady, readers
 
 LAB = {"hosts": 2, "uplinks": 2}
 SERVER = {4: "198.51.100.10", 6: "2001:db8:ff::10"}
+# For what gets no answer; what gets one may take its time.
+SHORT = 0.4
 
 
 @pytest.fixture
@@ -42,19 +44,18 @@ def route(lab, uplink):
                         "dev", uplink.device, "metric", metric)
 
 
-def reaches(lab, uplink, family, server=None):
+def reaches(lab, uplink, family, patience=5.0):
     """Whether the gateway itself gets through by that link."""
     with lab.gateway.entered():
         try:
-            return tcp_seen(server or SERVER[family], device=uplink.device, timeout=0.3) \
-                == uplink.address(family)
+            return tcp_seen(SERVER[family], device=uplink.device, timeout=patience) == uplink.address(family)
         except OSError:
             return False
 
 
-def pings_router(lab, uplink, family=4):
+def pings_router(lab, uplink, family=4, patience=5.0):
     router = uplink.router4 if family == 4 else uplink.router6
-    return bool(ping([lab.gateway], [router], timeout=0.4))
+    return bool(ping([lab.gateway], [router], timeout=patience))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -67,13 +68,16 @@ def test_a_link_fails_and_comes_back(by_hand, way):
         for _ in range(2):
             failure.fail()
             for family in (4, 6):
-                assert not reaches(lab, first, family)
+                assert not reaches(lab, first, family, SHORT)
                 assert reaches(lab, second, family)
-                assert pings_router(lab, first, family) == (way == "silent internet")
+                if way == "silent internet":
+                    assert pings_router(lab, first, family)
+                else:
+                    assert not pings_router(lab, first, family, SHORT)
             failure.recover()
             route(lab, first)
             for family in (4, 6):
-                waituntil(lambda f=family: reaches(lab, first, f), what=f"IPv{family} is back")
+                waituntil(lambda f=family: reaches(lab, first, f, SHORT), what=f"IPv{family} is back")
     assert steady.lost() == 0 and steady6.lost() == 0
     assert steady.sent > 100
     assert (devices(lab.gateway)[first.device] != index) == (way == "deleted")
@@ -83,21 +87,21 @@ def test_silence_includes_neighbours(by_hand):
     lab, first = by_hand, by_hand.uplinks[0]
     with SilentGateway(lab, first):
         lab.gateway.run("ip", "neigh", "flush", "dev", first.device)
-        assert not pings_router(lab, first) and not pings_router(lab, first, 6)
+        assert not pings_router(lab, first, 4, SHORT) and not pings_router(lab, first, 6, SHORT)
         assert "lladdr" not in lab.gateway.output("ip", "neigh", "show", first.router4)
-    waituntil(lambda: pings_router(lab, first), what="the router answers")
+    waituntil(lambda: pings_router(lab, first, 4, SHORT), what="the router answers")
 
 
 def test_losses_of_echoes_alone(by_hand):
     lab, second = by_hand, by_hand.uplinks[1]
-    servers = [f"198.51.100.{n}" for n in range(1, 201)]
+    servers = [f"{network}.{n}" for network in ("198.51.100", "203.0.113") for n in range(1, 201)]
     with Steady(lab, second) as steady:
         with LossyEcho(lab, second):
             answered = len(ping(lab.hosts[:1], servers, timeout=1))
-            assert 100 < answered < 180  # of 200, 140 expected
+            assert 200 < answered < 360  # of 400, 280 expected
         with NoEcho(lab, second):
-            assert not ping(lab.hosts[:1], servers[:10], timeout=0.4)
-            assert not pings_router(lab, second)
+            assert not ping(lab.hosts[:1], servers[:10], timeout=SHORT)
+            assert not pings_router(lab, second, 4, SHORT)
             assert reaches(lab, second, 4)
     assert steady.lost() == 0
 
@@ -107,7 +111,7 @@ def test_losses_of_all_but_icmp(by_hand):
     with OnlyIcmp(lab, second):
         assert len(ping(lab.hosts[:1], lab.servers())) == 20
         assert len(ping(lab.hosts[:1], lab.servers(6))) == 20
-        assert not reaches(lab, second, 4) and not reaches(lab, second, 6)
+        assert not reaches(lab, second, 4, SHORT) and not reaches(lab, second, 6, SHORT)
     assert reaches(lab, second, 4)
 
 
@@ -152,7 +156,7 @@ def test_real_dhcp():
         server = Server(lab, uplink, "192.168.1.100", uplink.router4)
         client = Client(lab, uplink)
         assert client.wait(address="192.168.1.100", router="192.168.1.1")
-        assert reaches(lab, uplink, 4) is False  # another address than the lab's
+        assert not reaches(lab, uplink, 4, SHORT)  # another address than the lab's
         with gateway.entered():
             assert tcp_seen(SERVER[4]) == "192.168.1.100"
         uplink.router.run("ip", "addr", "add", "192.168.1.7/24", "dev", "customer")
@@ -180,12 +184,12 @@ def test_log_in_pages_have_one_address(by_hand):
     """Whoever asks is logged in by the link that he asks through, and nowhere else."""
     lab, (first, second) = by_hand, by_hand.uplinks
     portals = [Portal(lab, uplink) for uplink in lab.uplinks]
-    assert not reaches(lab, first, 4) and not reaches(lab, second, 4)
+    assert not reaches(lab, first, 4, SHORT) and not reaches(lab, second, 4, SHORT)
     for n, uplink in enumerate(lab.uplinks):
         lab.gateway.run("curl", "-sf", "--interface", uplink.device, f"http://{ADDRESS}/login")
         assert reaches(lab, uplink, 4)
         assert portals[n].logged_in() == [uplink.address4]
-        assert reaches(lab, second, 4) == (n == 1)
+        assert n == 1 or not reaches(lab, second, 4, SHORT)
 
 
 def test_probed_servers_answer(by_hand):
@@ -193,7 +197,7 @@ def test_probed_servers_answer(by_hand):
     serve_dns(lab)
     serve_web(lab)
     for server in (DNS4, DNS6):
-        answer = lab.hosts[0].output("dig", "+tries=1", "+time=2", f"@{server}", NAME, "NS")
+        answer = lab.hosts[0].output("dig", "+tries=1", "+time=10", f"@{server}", NAME, "NS")
         assert "status: NOERROR" in answer, answer
     for server in (WEB4, f"[{WEB6}]"):
         for path in ("204", "503", "302"):
@@ -204,7 +208,7 @@ def test_probed_servers_answer(by_hand):
 def test_echo_can_be_slow(by_hand):
     lab = by_hand
     with SlowEcho(lab, "198.51.100.77") as echo:
-        words = ("ping", "-c", "1", "-W", "2", "198.51.100.77")
+        words = ("ping", "-c", "1", "-W", "10", "198.51.100.77")
         assert lab.hosts[0].run(*words, check=False).returncode == 0
         echo.delays = (0.1,)
         took = float(lab.hosts[0].output(*words).split("time=")[1].split()[0])

@@ -10,6 +10,7 @@ the internet (forwarded by somebody's dnat rules), in both families and with TCP
 import collections
 import contextlib
 import random
+import time
 
 import pytest
 from lab import Balancer, Config
@@ -162,33 +163,37 @@ def check_batch(gateways, side, frames):
 
 
 def compare(gateways, packets):
-    """The share of the packets that each gateway forwards by the fast path."""
+    """The share of the packets that each gateway forwards by the fast path, and what it has to be.
+
+    Not fast are another TTL or TOS, the flow's next packet after those, and renewals: at most two a second
+    of each flow, of which a slow machine makes more.
+    """
     random.seed(SEED)
     known = connections()
     for gateway in gateways:
         for connection in known:
             gateway.open(connection)
-    before = [gateway.hits() for gateway in gateways]
+    before, begun = [gateway.hits() for gateway in gateways], time.monotonic()
     for number in range(packets // BATCH):
         side = ("lan", "wan")[number % 2]
         batch = [(connection, random_packet(connection, side))
                  for connection in random.choices(known, k=BATCH)]
         check_batch(gateways, side, [connection.flows[side].frame(packet)
                                      for connection, packet in batch])
+    renewals = 2 * len(known) * 2 * (time.monotonic() - begun)
     return {gateway.mode: (gateway.hits() - hits) / packets
-            for gateway, hits in zip(gateways, before, strict=True)}
+            for gateway, hits in zip(gateways, before, strict=True)}, 0.95 - renewals / packets
 
 
-def check_shares(shares):
-    """What is not fast: another TTL or TOS, the flow's next packet after those, and renewals."""
+def check_shares(shares, least):
     assert shares.pop("classify") == 0
     for mode, share in shares.items():
-        assert share > 0.9, mode
+        assert share > least, mode
 
 
 def test_frames_are_the_kernels(linkbal):
     with gateways_of(linkbal, ("classify", "xdp", "tc")) as gateways:
-        check_shares(compare(gateways, PACKETS))
+        check_shares(*compare(gateways, PACKETS))
 
 
 def test_frames_are_the_kernels_on_devices_without_ethernet(linkbal):
@@ -197,7 +202,7 @@ def test_frames_are_the_kernels_on_devices_without_ethernet(linkbal):
         forwarding = {device["interface"]: device["forwarding"]
                       for device in gateways[1].balancer.json("status")["devices"]}
         assert forwarding == {"eth0": "xdp", "tun1": "tc"}
-        check_shares(compare(gateways, PACKETS // 4))
+        check_shares(*compare(gateways, PACKETS // 4))
 
 
 @pytest.fixture

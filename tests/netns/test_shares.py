@@ -71,11 +71,12 @@ def test_one_client_and_one_server(balanced):
 def test_ping(balanced, weights, family):
     lab, named = balanced(weights)
     before = lab.echoes(family)
-    prefix = "198.51.100." if family == 4 else "2001:db8:ff::"
-    servers = [f"{prefix}{n}" for n in range(1, 151)]
+    prefixes = ("198.51.100.", "203.0.113.") if family == 4 else ("2001:db8:ff::", "2001:db8:ff::f:")
+    servers = [f"{prefix}{n}" for prefix in prefixes for n in range(1, 251)]
     answered = ping(lab.hosts, servers)
     assert len(answered) == len(servers) * len(lab.hosts)
     shares = {name: count - before[name] for name, count in lab.echoes(family).items()}
-    assert max(map(abs, deviation(shares, named).values())) <= 4, describe(shares, named)
+    # A ping has no turn: each is a pick by chance. More than 6.5 happen once in 10^10 times.
+    assert max(map(abs, deviation(shares, named).values())) <= 6.5, describe(shares, named)
     assert sum(shares[n] for n in named) == len(answered)
     assert lab.spoofed() == 0

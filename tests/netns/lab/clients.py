@@ -184,18 +184,18 @@ def _ping(host, servers, timeout):
     with host.entered():
         raw = socket.socket(kinds[0], socket.SOCK_RAW, kinds[1])
     with contextlib.closing(raw):
-        raw.settimeout(0.2)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         answered, end = set(), time.monotonic() + timeout
         base = int.from_bytes(os.urandom(2), "big")
         for n, server in enumerate(servers):
             body = struct.pack("!BBHHH", request, 0, 0, (base + n) & 0xffff, 1) + b"linkbal!"
             raw.sendto(body[:2] + _checksum(body) + body[4:], (server, 0))
-        while len(answered) < len(servers) and time.monotonic() < end:
+        while len(answered) < len(servers):
+            raw.settimeout(max(0.0, end - time.monotonic()))  # in the end, what has come already
             try:
                 data, source = raw.recvfrom(2000)
-            except TimeoutError:
-                continue
+            except (TimeoutError, BlockingIOError):
+                break
             if data[header] == reply:
                 answered.add(source[0])
         return answered & set(servers)

@@ -55,9 +55,9 @@ def udp(space, address, port, source=None, patience=5.0, payload=b"who"):
         return OPEN
 
 
-def pings(space, address, source=None):
+def pings(space, address, source=None, patience=5.0):
     """Whether one echo request is answered."""
-    words = ["ping", "-n", "-q", "-c", "1", "-W", "1"] + (["-I", source] if source else [])
+    words = ["ping", "-n", "-q", "-c", "1", "-W", patience] + (["-I", source] if source else [])
     return space.run(*words, address, check=False).returncode == 0
 
 
