@@ -72,11 +72,12 @@ class Pair:
         """No acknowledgement is under way that could meet a closed socket."""
         def unacknowledged(end):
             return struct.unpack("i", fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4)))[0]
-        waituntil(lambda: not unacknowledged(self.client) and not unacknowledged(self.far), 15, "acknowledged")
+        waituntil(lambda: not any(map(unacknowledged, (self.client, self.far))), 15, "acknowledged")
 
     def await_closed(self):
         """The client's port is free: the last acknowledgement has come."""
-        waituntil(lambda: f":{self.port} " not in self.fast.lab.hosts[0].output("ss", "-Htan"), 15, "a free port")
+        host = self.fast.lab.hosts[0]
+        waituntil(lambda: f":{self.port} " not in host.output("ss", "-Htan"), 15, "a free port")
 
     def known(self):
         """The Tracked of it, or None."""
