@@ -177,6 +177,7 @@ def test_down_while_a_link_is_dead(lab, balancer):
     before = snapshot(lab)
     failure = SilentGateway(lab, lab.uplinks[0])
     with Daemon(balancer, config(lab)) as daemon:
+        daemon.probed()
         failure.fail()
         daemon.wait("velox1", "down")
         balancer.down()
@@ -210,6 +211,7 @@ def test_messages_to_the_service_manager(lab, balancer):
 
 def test_without_a_service_manager(lab, balancer):
     with Daemon(balancer, config(lab), notify=False) as daemon:
+        daemon.probed()
         with SilentGateway(lab, lab.uplinks[0]):
             daemon.wait("velox1", "down")
         daemon.wait("velox1", "up")
