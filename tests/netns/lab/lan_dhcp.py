@@ -69,7 +69,7 @@ class BareHost:
     def lease6(self, *options, timeout=20):
         """What DHCPv6 brings; with "-S" no address is asked for."""
         path = f"{self._path}6"
-        waituntil(self._settled, what=f"{self.space.name} has an address of the link")  # dhclient doesn't wait
+        waituntil(self._settled, what=f"addresses of {self.space.name}")  # dhclient doesn't wait for them
         self._lab.processes.append(self.space.popen(
             "dhclient", "-6", *options, "-d", "-lf", f"{path}.leases", "-pf", f"{path}.pid",
             "-sf", script(self._lab, f"dhclient-{self.space.name}", SCRIPT6.format(path=path)), "eth0",

@@ -109,7 +109,7 @@ class Attempts:
     say whom it saw is no outage.
     """
 
-    ANSWER = 10  # seconds that a server has
+    ANSWER = 5  # seconds that a server has
 
     def __init__(self, lab, family=4, step=0.005, patience=0.9, host=None):
         self.results = []  # of (moment of the start, address that was seen or None), in order
