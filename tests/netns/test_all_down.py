@@ -8,6 +8,7 @@ import time
 
 import pytest
 from lab import Config, tcp_who, waituntil
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.failures import WAYS, NoEcho, SilentGateway
 from lab.steady import Attempts
@@ -43,7 +44,7 @@ def connect_error(host, family, timeout=2.0):
 
 
 def both_links(lab, family):
-    return set(tcp_who(lab, 20, family)) == {u.address(family) for u in lab.uplinks}
+    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
 
 
 @pytest.mark.parametrize("way", ["carrier", "silent gateway", "deleted", "address"])

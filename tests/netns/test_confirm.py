@@ -14,6 +14,7 @@ import termios
 
 import pytest
 from lab import Config, differences, snapshot, tcp_who, waituntil
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.foreign import settle_in
 from lab.state import state
@@ -76,7 +77,7 @@ def test_confirmed_from_nothing(lab, balancer):
         assert out.endswith("confirmed\n") and "linkbal confirm" in out
     assert balancer.json("status")["confirm"] is None
     assert balancer.plan() == "nothing to do\n"
-    assert len(tcp_who(lab, 20)) == 2
+    assert len(tcp_who(lab, TWICE)) == 2
     assert balancer.run("confirm").returncode == 1
     balancer.down()
     assert not differences(before, snapshot(lab))
@@ -353,7 +354,7 @@ def test_killed_and_confirmed_in_time(lab, balancer):
     balancer.write(Config(lab))
     killed(balancer)
     assert balancer.run("confirm").returncode == 0
-    assert len(tcp_who(lab, 20)) == 2
+    assert len(tcp_who(lab, TWICE)) == 2
     assert balancer.plan() == "nothing to do\n"
 
 

@@ -10,6 +10,7 @@ import pytest
 from lab import Config, differences, snapshot, tcp_who, waituntil
 from lab.balancer import ROOT
 from lab.busy import Busy
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.failures import WAYS, Carrier, SilentGateway
 from lab.foreign import settle_in
@@ -33,7 +34,7 @@ def kernel_state(lab, balancer):
 
 
 def both_links(lab):
-    return set(tcp_who(lab, 20)) == {u.address4 for u in lab.uplinks}
+    return set(tcp_who(lab, TWICE)) == {u.address4 for u in lab.uplinks}
 
 
 def test_killed_under_load(lab, balancer):
@@ -110,7 +111,7 @@ def test_no_daemon_and_a_link_goes(lab, balancer, ending, way, family):
         assert attempts.seen(later) == {good.address(family)}
         failure.recover()
         if way == "carrier":
-            waituntil(lambda: set(tcp_who(lab, 20, family)) == {u.address(family) for u in lab.uplinks},
+            waituntil(lambda: set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks},
                       what="both links again")
         assert steady.lost() == 0
 
@@ -176,6 +177,7 @@ def test_down_while_a_link_is_dead(lab, balancer):
     before = snapshot(lab)
     failure = SilentGateway(lab, lab.uplinks[0])
     with Daemon(balancer, config(lab)) as daemon:
+        daemon.probed()
         failure.fail()
         daemon.wait("velox1", "down")
         balancer.down()
@@ -209,6 +211,7 @@ def test_messages_to_the_service_manager(lab, balancer):
 
 def test_without_a_service_manager(lab, balancer):
     with Daemon(balancer, config(lab), notify=False) as daemon:
+        daemon.probed()
         with SilentGateway(lab, lab.uplinks[0]):
             daemon.wait("velox1", "down")
         daemon.wait("velox1", "up")

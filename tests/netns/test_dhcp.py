@@ -9,6 +9,7 @@ import json
 import pytest
 from lab import Balancer, Config, Lab, tcp_who, waituntil
 from lab.busy import Busy
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.dhcp import Client, Server
 from lab.failures import SilentGateway
@@ -25,7 +26,7 @@ def config(lab, *followed):
 
 
 def wait_seen(lab, *addresses):
-    waituntil(lambda: set(tcp_who(lab, 20)) == set(addresses), 20, f"connections by {addresses}",
+    waituntil(lambda: set(tcp_who(lab, TWICE)) == set(addresses), 20, f"connections by {addresses}",
               step=0.1)
 
 
@@ -140,7 +141,7 @@ def test_router_advertisements_move(linkbal):
         with Daemon(Balancer(lab, linkbal), Config(lab, sections={"health": HEALTH}, links=links)) \
                 as daemon, Busy(lab, 20, 6) as busy:
             both = {u.address6 for u in lab.uplinks}
-            waituntil(lambda: set(tcp_who(lab, 20, 6)) == both, what="both links")
+            waituntil(lambda: set(tcp_who(lab, TWICE, 6)) == both, what="both links")
             first.router.run("ip", "addr", "add", "2001:db8:1::7/64", "dev", "customer", "nodad")
             lab.gateway.run("ip", "-6", "route", "replace", "default", "via", "2001:db8:1::7",
                             "dev", "eth1", "metric", "1025", "proto", "ra")
@@ -148,7 +149,7 @@ def test_router_advertisements_move(linkbal):
                 "ip", "-6", "route", "show", "table", "10"), what="the table follows")
             first.router.run("ip", "addr", "del", "2001:db8:1::1/64", "dev", "customer")
             assert not busy.stuck()
-            assert set(tcp_who(lab, 20, 6)) == both
+            assert set(tcp_who(lab, TWICE, 6)) == both
             assert daemon.states() == {"velox1": "up", "velox2": "up"}
 
 
@@ -168,12 +169,12 @@ def test_daemon_with_tun_uplinks(linkbal, family):
         with Daemon(Balancer(lab, linkbal), Config(lab, sections={"health": health}, links=links)) \
                 as daemon, Steady(lab, second, family) as steady:
             both = {u.address(family) for u in lab.uplinks}
-            waituntil(lambda: set(tcp_who(lab, 20, family)) == both, what="both links")
+            waituntil(lambda: set(tcp_who(lab, TWICE, family)) == both, what="both links")
             with SilentGateway(lab, first):
                 daemon.wait("velox1", "down")
                 waituntil(lambda: set(tcp_who(lab, 20, family)) == {second.address(family)},
                           what="the other link")
             daemon.wait("velox1", "up")
-            waituntil(lambda: set(tcp_who(lab, 20, family)) == both, what="both links again")
+            waituntil(lambda: set(tcp_who(lab, TWICE, family)) == both, what="both links again")
             assert steady.lost() == 0
             assert lab.spoofed() == 0

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 from lab import Config, differences, snapshot, tcp_who, waituntil
 from lab.busy import Busy
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.failures import SilentGateway
 from lab.steady import Steady
@@ -81,7 +82,7 @@ def test_twice_is_once(lab, gateway):
     assert shares(lab, 20) == [0, 20]
     command(gateway, "velox1", "resume")
     command(gateway, "velox1", "resume")
-    assert min(shares(lab, 20)) > 0
+    assert min(shares(lab, TWICE)) > 0
 
 
 def test_wrong_words(lab, gateway):
@@ -93,7 +94,7 @@ def test_wrong_words(lab, gateway):
         assert done.returncode in (1, 2) and done.stderr.strip(), (words, done)
     assert "velox9" in gateway.run("uplink", "velox9", "drain").stderr
     assert not differences(before, snapshot(lab))
-    assert min(shares(lab, 20)) > 0
+    assert min(shares(lab, TWICE)) > 0
 
 
 def test_draining_is_kept_over_a_takeover(lab, balancer):
@@ -108,7 +109,7 @@ def test_draining_is_kept_over_a_takeover(lab, balancer):
     with Daemon(balancer) as daemon:
         assert daemon.states() == {"velox1": "draining", "velox2": "up"}
         command(balancer, "velox1", "resume")
-        assert min(shares(lab, 40)) > 0
+        assert min(shares(lab, TWICE)) > 0
 
 
 def test_draining_and_dead(lab, balancer):
@@ -122,7 +123,7 @@ def test_draining_and_dead(lab, balancer):
         assert shares(lab, 40) == [0, 40]
         command(balancer, "velox1", "resume")
         daemon.wait("velox1", "up")
-        waituntil(lambda: min(shares(lab, 40)) > 0, what="both links")
+        waituntil(lambda: min(shares(lab, TWICE)) > 0, what="both links")
 
 
 def test_down_after_a_drain(lab, gateway):
@@ -130,6 +131,6 @@ def test_down_after_a_drain(lab, gateway):
     command(gateway, "velox2", "weight", 7)
     gateway.down()
     gateway.up(config(lab))
-    assert min(shares(lab, 40)) > 0
+    assert min(shares(lab, TWICE)) > 0
     assert status(gateway)["velox2"]["weight"] == 1
     assert status(gateway)["velox1"]["state"] == "up"

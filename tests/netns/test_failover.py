@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from lab import Balancer, Config, Lab, tcp_who, waituntil
 from lab.busy import Busy
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.failures import WAYS
 from lab.hooks import Hook
@@ -50,7 +51,7 @@ def known(lab, family, uplink, connections):
 
 
 def shares_are_back(lab, family):
-    return sorted(tcp_who(lab, 40, family).values()) == pytest.approx([20, 20], abs=6)
+    return sorted(tcp_who(lab, TWICE, family).values()) == pytest.approx([20, 20], abs=6)
 
 
 @pytest.fixture(scope="module", params=STORIES, ids=lambda story: f"{story[0]}, IPv{story[1]}")
@@ -211,7 +212,7 @@ def test_both_families_fail_apart(lab, balancer):
         waituntil(lambda: daemon.uplinks()[dead.name]["health"]["ipv6"]["verdict"] == "bad",
                   what="IPv6 is found bad")
         assert daemon.uplinks()[dead.name]["health"]["ipv4"]["verdict"] == "good"
-        waituntil(lambda: set(tcp_who(lab, 20)) == {u.address4 for u in lab.uplinks}, what="IPv4 by both")
+        waituntil(lambda: set(tcp_who(lab, TWICE)) == {u.address4 for u in lab.uplinks}, what="IPv4 by both")
         with Attempts(lab, 6) as attempts:
             attempts.recovered(time.monotonic())
             later = time.monotonic()

@@ -32,13 +32,14 @@ def told(fast):
 def all_offloaded(fast, family=4):
     """Streams are forwarded fast, by every uplink, and nothing is lost."""
     uplinks, names = set(), {u.name for u in fast.lab.uplinks}
-    for server in fast.lab.servers(family):
+    for _ in range(10):
         if uplinks == names:
             return
-        with Stream(fast.lab, family, server=server) as stream:
-            uplinks.add(waituntil(lambda s=stream: fast.offloaded(s.source), 5)["uplink"])
+        # The next stream of a client and a server takes the next link, if its port is a new one.
+        with Stream(fast.lab, family) as stream:
+            uplinks.add(waituntil(lambda s=stream: fast.offloaded(s.source), 15)["uplink"])
             before, sent = fast.counts()["hits"], len(stream.at)
-            waituntil(lambda s=stream, n=sent: len(s.at) > n + 50, 5)
+            waituntil(lambda s=stream, n=sent: len(s.at) > n + 50, 15)
             assert stream.stop() == []
             assert fast.counts()["hits"] - before > 60
     assert uplinks == names

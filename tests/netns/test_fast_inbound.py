@@ -44,7 +44,7 @@ def test_echo(shared_fast, family, number):
             client.sendall(b"hello\n")
             assert lines.readline() == b"hello\n"
             return fast.offloaded(source)
-        flow = waituntil(taken, 5)
+        flow = waituntil(taken, 15)
         assert flow["uplink"] == uplink.name and flow["nat_source"] == source
         data, before = os.urandom(SIZE), fast.counts()["hits"]
         with Watch(fast.lab.gateway, f"tcp dport {BUSY}") as there, \

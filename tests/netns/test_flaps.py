@@ -8,6 +8,7 @@ import os
 
 import pytest
 from lab import Config, differences, snapshot, tcp_who, waituntil
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.failures import WAYS
 from lab.hooks import Hook
@@ -21,7 +22,7 @@ ROOM = 2 << 20  # bytes that an allocator may keep
 
 
 def both_links(lab, family=4):
-    return set(tcp_who(lab, 20, family)) == {u.address(family) for u in lab.uplinks}
+    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
 
 
 @pytest.mark.parametrize("way", ["carrier", "deleted", "silent gateway", "address"])

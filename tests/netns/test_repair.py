@@ -7,6 +7,7 @@ import time
 
 import pytest
 from lab import Config, tcp_who, waituntil
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.foreign import settle_in
 from lab.state import state, wait_same
@@ -31,7 +32,7 @@ def daemon(lab, balancer):
 
 
 def both_links(lab, family=4):
-    return set(tcp_who(lab, 20, family)) == {u.address(family) for u in lab.uplinks}
+    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
 
 
 DAMAGE = {

@@ -6,6 +6,7 @@ import time
 import pytest
 from lab import Config, tcp_who, waituntil
 from lab.busy import Busy
+from lab.clients import TWICE
 from lab.daemon import Daemon
 from lab.failures import WAYS, SilentGateway
 from lab.steady import Attempts, Steady
@@ -21,7 +22,7 @@ def config(lab, links=None, **failover):
 
 def used(lab, family=4):
     """Names of the links that new connections take."""
-    return {lab.nameof(a) for a in tcp_who(lab, 20, family)}
+    return {lab.nameof(a) for a in tcp_who(lab, TWICE, family)}
 
 
 def wait_used(lab, *names):

@@ -231,7 +231,8 @@ def _parse(data):
 
 
 class Stream:
-    """Numbered datagrams of one UDP connection, echoed by the server; a context manager.
+    """Numbered datagrams of one UDP connection, echoed by the server; a context manager. Until the first
+    has come back there are few of them: all are the kernel's, however long the server takes.
 
     at   moments at which each number was sent;  back   numbers that came back, with their moments
     """
@@ -253,7 +254,7 @@ class Stream:
         self.at, self.back = [], {}
         self.seen = {}  # (address, port) that the server saw: number of the first datagram
         self._pause, self._size = 1 / rate, size
-        self._sending, self._ended = True, False
+        self._sending, self._ended, self._echoed = True, False, threading.Event()
         self._threads = [threading.Thread(target=t) for t in (self._send, self._receive)]
 
     def _send(self):
@@ -265,6 +266,9 @@ class Stream:
                 self.socket.send(number.to_bytes(8, "big").ljust(self._size, b"."))
             except OSError:
                 pass
+            if not self.back:
+                self._echoed.wait(0.2)
+                due = time.monotonic()
             due = max(due + self._pause, time.monotonic() - 0.1)
             time.sleep(max(0.0, due - time.monotonic()))
 
@@ -277,10 +281,11 @@ class Stream:
             line, _, body = answer.partition(b"\n")
             number = int.from_bytes(body[:8], "big")
             self.back[number] = time.monotonic()
+            self._echoed.set()
             address, port = line.decode().split()
             self.seen.setdefault((address, int(port)), number)
 
-    def await_echo(self, timeout=5):
+    def await_echo(self, timeout=15):
         """Waits until something that is sent from now on has come back."""
         number = len(self.at)
         waituntil(lambda: any(n >= number for n in list(self.back)[-50:]), timeout, "an echo")
@@ -290,7 +295,7 @@ class Stream:
         self._sending = False
         self._threads[0].join()
         try:
-            waituntil(lambda: len(self.back) == len(self.at), 2)
+            waituntil(lambda: len(self.back) == len(self.at), 10)
         except TimeoutError:
             pass
         return sorted(set(range(len(self.at))) - set(self.back))

@@ -69,6 +69,7 @@ class BareHost:
     def lease6(self, *options, timeout=20):
         """What DHCPv6 brings; with "-S" no address is asked for."""
         path = f"{self._path}6"
+        waituntil(self._settled, what=f"addresses of {self.space.name}")  # dhclient doesn't wait for them
         self._lab.processes.append(self.space.popen(
             "dhclient", "-6", *options, "-d", "-lf", f"{path}.leases", "-pf", f"{path}.pid",
             "-sf", script(self._lab, f"dhclient-{self.space.name}", SCRIPT6.format(path=path)), "eth0",
@@ -88,12 +89,17 @@ class BareHost:
         shown = json.loads(self.space.output("ip", "-j", "-6", "addr", "show", "dev", "eth0"))
         return [a["local"] for i in shown for a in i["addr_info"] if a["scope"] == "global"]
 
+    def _settled(self):
+        """It has addresses, and may use them all: the kernel looks at new ones when it comes to it."""
+        shown = self.space.output("ip", "-6", "addr", "show", "dev", "eth0")
+        return "inet6 fe80:" in shown and "tentative" not in shown
+
     def advertised(self, timeout=20):
         """Waits for the default route that an advertisement brings, and with it the addresses that the
         host made itself; returns router and addresses."""
         def configured():
             routers = self.default_routers(6)
-            return (routers[0], self.addresses6()) if routers else None
+            return (routers[0], self.addresses6()) if routers and self._settled() else None
         return waituntil(configured, timeout, f"{self.space.name} has heard an advertisement")
 
     def resolve(self, server, name, kind="A"):
@@ -144,7 +150,7 @@ def kea(lab, family, path):
     def started():
         with open(log.name, encoding="utf-8") as words:
             return f"DHCP{family}_STARTED" in words.read()
-    waituntil(started, what=f"kea-dhcp{family}")
+    waituntil(started, 30, what=f"kea-dhcp{family}")
 
 
 def radvd(lab, path):

@@ -20,6 +20,7 @@ from . import servers as ports
 from .wait import waituntil
 
 NUMBER = struct.Struct("!Q")
+TCP_SYN_SENT = 2  # the first byte of a struct tcp_info
 
 
 class Steady:
@@ -32,7 +33,7 @@ class Steady:
         self.sent = 0
         self._answered = set()
         self._pause = 1 / rate
-        self._ended = threading.Event()
+        self._ended, self._closed = threading.Event(), threading.Event()  # sends, receives no more
         self._sockets = [_pinned(lab, uplink, family, n) for n in range(count)]
         self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._receive)]
 
@@ -51,7 +52,7 @@ class Steady:
         selector = selectors.DefaultSelector()
         for client in self._sockets:
             selector.register(client, selectors.EVENT_READ)
-        while self._threads[0].is_alive() or selector.select(0):
+        while not self._closed.is_set():
             for key, _ in selector.select(0.1):
                 with contextlib.suppress(OSError):
                     answer = key.fileobj.recv(2000)
@@ -61,12 +62,12 @@ class Steady:
         """Numbers that were sent and not echoed, so far."""
         return sorted(set(range(self.sent)) - self._answered)
 
-    def lost(self):
-        """Ends it; the number of packets that never came back."""
+    def lost(self, patience=10):
+        """Ends it; the number of packets that never came back, however slow the server is."""
         self._ended.set()
         self._threads[0].join()
         with contextlib.suppress(TimeoutError):  # those under way may still come
-            waituntil(lambda: not self.outstanding(), 2)
+            waituntil(lambda: not self.outstanding(), patience)
         return len(self.outstanding())
 
     def __enter__(self):
@@ -76,6 +77,7 @@ class Steady:
 
     def __exit__(self, *_):
         self._ended.set()
+        self._closed.set()
         for thread in self._threads:
             thread.join()
         for client in self._sockets:
@@ -102,9 +104,12 @@ def _pinned(lab, uplink, family, number):
 class Attempts:
     """New TCP connections, one started every `step` seconds until the end; a context manager.
 
-    Each has to answer within `patience`, which is less than the time after which a SYN is repeated:
-    an attempt that began in the outage never counts as a success.
+    Each has to be connected within `patience`, which is less than the time after which a SYN is
+    repeated: an attempt that began in the outage never counts as a success. A server that is slow to
+    say whom it saw is no outage.
     """
+
+    ANSWER = 5  # seconds that a server has
 
     def __init__(self, lab, family=4, step=0.005, patience=0.9, host=None):
         self.results = []  # of (moment of the start, address that was seen or None), in order
@@ -149,10 +154,12 @@ class Attempts:
 
     def _give_up(self, selector):
         """Those registered first are the oldest; a selector keeps them in order."""
-        old = time.monotonic() - self._patience
+        now = time.monotonic()
         for key in list(selector.get_map().values()):
-            if key.data[0] > old:
+            if key.data[0] > now - self._patience:
                 break
+            if key.data[0] > now - self.ANSWER and _is_connected(key.fileobj):
+                continue
             key.data[1] = None
             selector.unregister(key.fileobj)
             key.fileobj.close()
@@ -187,6 +194,10 @@ class Attempts:
     def __exit__(self, *_):
         self._ended.set()
         self._thread.join()
+
+
+def _is_connected(client):
+    return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_SYN_SENT
 
 
 def _in_a_row(entries):
