@@ -8,7 +8,6 @@
 
 #include "devices.h"
 #include "kernel/bpffs.h"
-#include "kernel/expedited_rcu.h"
 #include "kernel/libbpf_log.h"
 #include "two_uplinks.h"
 
@@ -271,17 +270,6 @@ TEST_CASE("a bpffs is unmounted when nothing is pinned in it") {
     need(unmount_bpffs());
     CHECK_FALSE(mount_bpffs()); // the tmpfs is back
     REQUIRE(umount(bpffs_path) == 0);
-}
-
-TEST_CASE("RCU is expedited for a while only") {
-    LINKBAL_NEED_NAMESPACES();
-    const auto setting = [] { return output_of("cat /sys/kernel/rcu_expedited"); };
-    const auto before = setting();
-    {
-        const ExpeditedRcu expedited;
-        CHECK((!expedited.active() || setting() == "1\n"));
-    }
-    CHECK(setting() == before);
 }
 
 TEST_CASE("pin names keep interface names apart") {

@@ -33,10 +33,11 @@ ExpeditedRcu::ExpeditedRcu() {
         lock->remove();
         return;
     }
-    // Content means that a process died here: the knob's value is then that process's doing.
+    // Content means that a process died here: the knob's value is then that process's doing, and what is
+    // written stays, since it is all that is known of the value before.
     const std::string left_behind = lock->read();
     former_ = left_behind.empty() ? present->substr(0, present->find('\n')) : left_behind;
-    if (lock->write(former_) && write_knob("1")) {
+    if ((!left_behind.empty() || lock->write(former_)) && write_knob("1")) {
         lock_ = *std::move(lock);
     } else {
         lock->remove();
