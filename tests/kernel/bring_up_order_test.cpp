@@ -109,6 +109,7 @@ TEST_CASE("a link that is down is brought up again, unless it comes up by itself
     CHECK(lab.told.empty());
     lab.on_down(velox1);
     lab.on_down(velox1); // once is enough
+    REQUIRE(lab.hears(1));
     lab.wait();
     CHECK(lab.told == std::vector<std::string>{"velox1: ready"});
 }
@@ -119,6 +120,7 @@ TEST_CASE("a link that comes up and goes down again within the pause is brought 
     lab.on_down(velox1);
     lab.order->on_up("velox1");
     lab.on_down(velox1);
+    REQUIRE(lab.hears(1));
     lab.wait();
     CHECK(lab.told == std::vector<std::string>{"velox1: ready"});
 }

@@ -19,6 +19,7 @@
 #include "kernel/interfaces.h"
 #include "kernel/netlink.h"
 #include "kernel/provocation.h"
+#include "support/cpu_time.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -26,7 +27,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+double ms(std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
 
 Facts facts_now() {
     auto socket = NetlinkSocket::open(NETLINK_ROUTE);
@@ -61,15 +64,16 @@ void pick_up(const Network& network, size_t count) {
     }
 }
 
-// The longest that one turn of the loop takes until nothing is left to do.
-Clock::duration longest_turn(asio::io_context& context, const Deaths& deaths, size_t expected) {
-    Clock::duration longest{};
+// The longest that one turn of the loop computes until nothing is left to do.
+std::chrono::nanoseconds longest_turn(asio::io_context& context, const Deaths& deaths,
+                                      size_t expected) {
+    std::chrono::nanoseconds longest{};
     const Time deadline = Clock::now() + 40s;
     while ((deaths.resets() < expected || deaths.waiting() > 0) && Clock::now() < deadline) {
         context.restart();
-        const Time start = Clock::now();
+        const auto start = cpu_time();
         if (context.poll_one() > 0) {
-            longest = std::max(longest, Clock::now() - start);
+            longest = std::max(longest, cpu_time() - start);
         }
     }
     return longest;
@@ -98,7 +102,7 @@ TEST_CASE("65536 connections that die at once don't keep the daemon") {
                 << " ms\n"
                 << log.text());
     CHECK(deaths.resets() == marked);
-    CHECK(longest < 500ms); // on a machine that has other things to do
+    CHECK(longest < 500ms);
 }
 
 // Each connection ends the one before: a SYN on an entry that is closed replaces it.

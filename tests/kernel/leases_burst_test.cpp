@@ -12,6 +12,7 @@
 #include "kernel/conntrack.h"
 #include "program.h"
 #include "support/conntrack_entry.h"
+#include "support/cpu_time.h"
 
 using namespace linkbal;
 using namespace linkbal::test;
@@ -21,7 +22,9 @@ namespace {
 
 constexpr uint32_t mask = 0x00ff0000;
 
-double ms(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+double ms(std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
 
 } // namespace
 
@@ -46,15 +49,15 @@ TEST_CASE("100,000 connections that are flushed at once don't keep the daemon") 
     const Time start = Clock::now();
     REQUIRE(delete_by_mark(0x00010000, mask));
     const auto flushed = Clock::now() - start;
-    Clock::duration longest{};
+    std::chrono::nanoseconds longest{};
     size_t turns = 0;
     const Time reading = Clock::now();
     while (true) {
         const size_t seen = leases.counts().wakeups;
         context.restart();
-        const Time begin = Clock::now();
+        const auto begin = cpu_time();
         context.poll_one();
-        longest = std::max(longest, Clock::now() - begin);
+        longest = std::max(longest, cpu_time() - begin);
         if (leases.counts().wakeups == seen) {
             break;
         }
@@ -67,5 +70,5 @@ TEST_CASE("100,000 connections that are flushed at once don't keep the daemon") 
     // Each connection is told of, or all flows end because some were not: the socket has room for half.
     constexpr size_t events_a_turn = 1024;
     CHECK((turns * events_a_turn >= count || cache.epoch(1) > before));
-    CHECK(longest < 200ms); // on a machine that has other things to do
+    CHECK(longest < 200ms);
 }

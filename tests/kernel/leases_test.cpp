@@ -248,7 +248,7 @@ TEST_CASE("a change of nftables by somebody else ends all leases, one of ours do
           Ended::all);
     CHECK(watch.after([] { nft("add element inet other s { 192.0.2.1 }"); }) == Ended::all);
     CHECK(watch.after([] { Network::load(); }) == Ended::none);
-    CHECK(watch.after([] { REQUIRE(remove("linkbal")); }) == Ended::none);
+    CHECK(watch.after([] { REQUIRE(linkbal::remove(std::string("linkbal"))); }) == Ended::none);
     CHECK(watch.after([] { nft("delete table inet other"); }) == Ended::all);
 }
 
