@@ -181,8 +181,9 @@ def compare(gateways, packets):
         check_batch(gateways, side, [connection.flows[side].frame(packet)
                                      for connection, packet in batch])
     renewals = 2 * len(known) * 2 * (time.monotonic() - begun)
+    least = max(0.5, 0.95 - renewals / packets)
     return {gateway.mode: (gateway.hits() - hits) / packets
-            for gateway, hits in zip(gateways, before, strict=True)}, 0.95 - renewals / packets
+            for gateway, hits in zip(gateways, before, strict=True)}, least
 
 
 def check_shares(shares, least):
