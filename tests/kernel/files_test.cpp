@@ -12,15 +12,17 @@
 #include "kernel/expedited_rcu.h"
 #include "kernel/instance.h"
 #include "kernel/table_names.h"
+#include "own_rcu_knob.h"
 #include "util/file.h"
 
 using namespace linkbal;
+using namespace linkbal::test;
 namespace fs = std::filesystem;
 
 namespace {
 
 constexpr auto no_patience = std::chrono::milliseconds(0);
-constexpr auto knob = "/sys/kernel/rcu_expedited";
+constexpr auto knob = rcu_knob;
 constexpr auto keeper = "/run/linkbal-rcu_expedited";
 const fs::path names_path = "/etc/iproute2/rt_tables.d/linkbal.conf";
 const fs::path run = "/run/linkbal";
@@ -51,10 +53,8 @@ std::string refusal(const Result<InstanceLock>& lock) {
     }                                                                                              \
     static_assert(true)
 
-// In the place of the machine's, which other tests use.
 #define LINKBAL_OWN_KNOB()                                                                         \
-    put("/run/knob", "0\n");                                                                       \
-    if (!fs::exists(knob) || mount("/run/knob", knob, nullptr, MS_BIND, nullptr) != 0) {           \
+    if (!has_rcu_knob() || !mount_own_rcu_knob()) {                                                \
         LINKBAL_SKIP("no /sys/kernel/rcu_expedited");                                              \
     }                                                                                              \
     static_assert(true)

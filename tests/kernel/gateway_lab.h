@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,25 +14,18 @@
 #include "captured_log.h"
 #include "daemon/reconciler.h"
 #include "kernel/bpffs.h"
+#include "own_rcu_knob.h"
 #include "two_links.h"
 
 namespace linkbal::test {
-
-// Whoever takes turns at the machine's knob of RCU agrees with others by a file in /run: with a /run of our
-// own, what another process has set for a while would be taken for the machine's value, and put back.
-inline bool hide_rcu_knob() {
-    constexpr auto knob = "/sys/kernel/rcu_expedited";
-    constexpr auto own = "/run/own_rcu_expedited";
-    std::ofstream(own) << "0\n";
-    return access(knob, F_OK) != 0 || mount(own, knob, nullptr, MS_BIND, nullptr) == 0;
-}
 
 inline bool enter_namespaces() {
     return geteuid() == 0 && unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
            mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
            mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == 0 &&
            mount("tmpfs", "/etc", "tmpfs", 0, "mode=0755") == 0 &&
-           mount("bpf", bpffs_path, "bpf", 0, nullptr) == 0 && hide_rcu_knob();
+           mount("bpf", bpffs_path, "bpf", 0, nullptr) == 0 &&
+           (!has_rcu_knob() || mount_own_rcu_knob());
 }
 
 inline UplinkConfig uplink(const std::string& n) {
