@@ -8,7 +8,7 @@ import time
 
 import pytest
 from lab import Config, tcp_who, waituntil
-from lab.clients import TWICE
+from lab.clients import both_links
 from lab.daemon import Daemon
 from lab.failures import WAYS, NoEcho, SilentGateway
 from lab.steady import Attempts
@@ -41,10 +41,6 @@ def connect_error(host, family, timeout=2.0):
         except OSError as error:
             return error.errno
     return None
-
-
-def both_links(lab, family):
-    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
 
 
 @pytest.mark.parametrize("way", ["carrier", "silent gateway", "deleted", "address"])

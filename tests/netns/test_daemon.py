@@ -10,7 +10,7 @@ import pytest
 from lab import Config, differences, snapshot, tcp_who, waituntil
 from lab.balancer import ROOT
 from lab.busy import Busy
-from lab.clients import TWICE
+from lab.clients import both_links
 from lab.daemon import Daemon
 from lab.failures import WAYS, Carrier, SilentGateway
 from lab.foreign import settle_in
@@ -31,10 +31,6 @@ def kernel_state(lab, balancer):
     taken["ids"] = json.dumps(balancer.object_ids(), indent=0)
     taken["buckets"] = str(balancer.bucket_maps())
     return taken
-
-
-def both_links(lab):
-    return set(tcp_who(lab, TWICE)) == {u.address4 for u in lab.uplinks}
 
 
 def test_killed_under_load(lab, balancer):
@@ -111,8 +107,7 @@ def test_no_daemon_and_a_link_goes(lab, balancer, ending, way, family):
         assert attempts.seen(later) == {good.address(family)}
         failure.recover()
         if way == "carrier":
-            waituntil(lambda: set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks},
-                      what="both links again")
+            waituntil(lambda: both_links(lab, family), what="both links again")
         assert steady.lost() == 0
 
 

@@ -3,6 +3,7 @@
 
 import pytest
 from lab import Config, differences, snapshot, tcp_who
+from lab.clients import TWICE
 from lab.foreign import settle_in
 
 LAB = {"hosts": 2, "uplinks": 2}
@@ -47,7 +48,7 @@ def test_changing_the_way_to_attach(lab, balancer):
     before = snapshot(lab)
     for attach in ('"auto"', '"clsact"', '"auto"', '"clsact"'):
         balancer.up(Config(lab, attach=attach))
-        assert len(tcp_who(lab, 40)) == 2, "twenty pairs, each by both in turn"
+        assert len(tcp_who(lab, TWICE)) == 2
     balancer.down()
     assert not differences(before, snapshot(lab))
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from lab import Balancer, Config, Lab, tcp_who, waituntil
 from lab.busy import Busy
-from lab.clients import TWICE
+from lab.clients import TWICE, both_links
 from lab.daemon import Daemon
 from lab.failures import WAYS
 from lab.hooks import Hook
@@ -212,7 +212,7 @@ def test_both_families_fail_apart(lab, balancer):
         waituntil(lambda: daemon.uplinks()[dead.name]["health"]["ipv6"]["verdict"] == "bad",
                   what="IPv6 is found bad")
         assert daemon.uplinks()[dead.name]["health"]["ipv4"]["verdict"] == "good"
-        waituntil(lambda: set(tcp_who(lab, TWICE)) == {u.address4 for u in lab.uplinks}, what="IPv4 by both")
+        waituntil(lambda: both_links(lab), what="IPv4 by both")
         with Attempts(lab, 6) as attempts:
             attempts.recovered(time.monotonic())
             later = time.monotonic()

@@ -7,8 +7,8 @@
 import os
 
 import pytest
-from lab import Config, differences, snapshot, tcp_who, waituntil
-from lab.clients import TWICE
+from lab import Config, differences, snapshot, waituntil
+from lab.clients import both_links
 from lab.daemon import Daemon
 from lab.failures import WAYS
 from lab.hooks import Hook
@@ -19,10 +19,6 @@ LAB = {"hosts": 2, "uplinks": 2}
 HEALTH = {"interval": "100ms", "timeout": "200ms", "down_after": 2, "up_after": 2}
 FLAPS = 1000 if os.environ.get("LINKBAL_LONG_TESTS") else 25
 ROOM = 2 << 20  # bytes that an allocator may keep
-
-
-def both_links(lab, family=4):
-    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
 
 
 @pytest.mark.parametrize("way", ["carrier", "deleted", "silent gateway", "address"])

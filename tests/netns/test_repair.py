@@ -7,7 +7,7 @@ import time
 
 import pytest
 from lab import Config, tcp_who, waituntil
-from lab.clients import TWICE
+from lab.clients import both_links
 from lab.daemon import Daemon
 from lab.foreign import settle_in
 from lab.state import state, wait_same
@@ -29,10 +29,6 @@ def daemon(lab, balancer):
             waituntil(lambda f=family: all(u["health"][f]["verdict"] == "good"
                                            for u in running.uplinks().values()), what="all is good")
         yield running
-
-
-def both_links(lab, family=4):
-    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
 
 
 DAMAGE = {

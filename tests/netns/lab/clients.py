@@ -159,6 +159,11 @@ class Udp:
         self.socket.close()
 
 
+def both_links(lab, family=4):
+    """Whether new connections take each link of two, and are the links' own addresses outside."""
+    return set(tcp_who(lab, TWICE, family)) == {u.address(family) for u in lab.uplinks}
+
+
 def ping(hosts, servers, timeout=10):
     """Each host pings each server once; returns the set of (host name, server) that answered."""
     answered, threads, errors = set(), [], []
